@@ -1,0 +1,42 @@
+# make run [CONTACTS=file.csv]   dial a file on the simulated carrier and write report.csv
+# make test                      all tests;  make lint: format, types, import direction
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+CONTACTS ?= examples/contacts.csv
+
+.PHONY: setup run test lint
+
+setup: $(VENV)/.core
+
+run: setup
+ifeq ($(origin CONTACTS), file)
+	$(BIN)/dialplane run $(CONTACTS) --agent examples/reminder.yaml --retry-delay 2s --report report.csv
+else
+	$(BIN)/dialplane run $(CONTACTS) --retry-delay 2s --report report.csv
+endif
+
+test: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Dialplane needs Python 3.11 or later; set PYTHON=python3.12 or the like")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.core
+	$(PIP) -c constraints.txt -e '.[test]'
+	touch $@

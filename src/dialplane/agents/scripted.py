@@ -1,0 +1,250 @@
+"""An agent that follows a script: greets, asks, gathers, says goodbye."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from dialplane.core.attempt import Conversation, Utterance
+from dialplane.errors import Invalid
+from dialplane.ports import HungUp, Line
+
+AGENT_FIELDS = ("name", "greeting", "steps", "goodbye")
+STEP_FIELDS = ("say", "gather", "expect", "attempts", "no_match")
+MAX_STEPS, MAX_ATTEMPTS, MAX_OPTIONS = 200, 10, 50
+TEMPLATE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+
+DEFAULT_DEFINITION: Mapping[str, Any] = {
+    "name": "Default agent",
+    "greeting": "Hello, this is an automated call.",
+    "steps": [
+        {
+            "say": "Is this a good time to talk?",
+            "gather": "good_time",
+            "expect": ["yes", "no"],
+            "no_match": "Sorry, I did not get that.",
+        }
+    ],
+    "goodbye": "Thank you. Goodbye.",
+}
+
+
+class MissingVariable(KeyError):
+    """A text uses a column that this contact does not have."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing to say; with `gather` it is a question, put at most `attempts` times."""
+
+    say: str
+    gather: str | None = None
+    expect: tuple[str, ...] = ()  # empty: any answer will do
+    attempts: int = 2
+    no_match: str = ""
+
+    def texts(self) -> tuple[str, ...]:
+        return self.say, self.no_match
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptedAgent:
+    """Implements ports.Agent."""
+
+    name: str = "Scripted agent"
+    greeting: str = ""
+    steps: tuple[Step, ...] = ()
+    goodbye: str = ""
+
+    @classmethod
+    def from_definition(cls, definition: Mapping[str, Any]) -> ScriptedAgent:
+        """The agent that the YAML describes. Raises Invalid, naming the step and the fix."""
+        if not isinstance(definition, Mapping):
+            raise Invalid(f"agent: must be a mapping with any of: {', '.join(AGENT_FIELDS)}")
+        _known_only(definition, AGENT_FIELDS, "agent")
+        steps = definition.get("steps", [])
+        if not isinstance(steps, (list, tuple)) or len(steps) > MAX_STEPS:
+            raise Invalid(f"agent: steps must be a list of at most {MAX_STEPS} steps")
+        agent = cls(
+            name=_text(definition.get("name", cls().name), "agent", "name"),
+            greeting=_text(definition.get("greeting", ""), "agent", "greeting"),
+            steps=tuple(_step(step, f"agent, step {ordinal}") for ordinal, step in enumerate(steps, start=1)),
+            goodbye=_text(definition.get("goodbye", ""), "agent", "goodbye"),
+        )
+        if not agent.greeting and not agent.steps:
+            raise Invalid("agent: it has nothing to say; give it a greeting or at least one step")
+        return agent
+
+    def variables(self) -> frozenset[str]:
+        return frozenset(name for text in self._texts() for name in TEMPLATE.findall(text))
+
+    def fields(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(step.gather for step in self.steps if step.gather is not None))
+
+    async def talk(self, line: Line, variables: Mapping[str, str]) -> Conversation:
+        """Raises MissingVariable before the first word is said."""
+        rendered = {text: render(text, variables) for text in self._texts()}
+        talk = _Talk(line, rendered)
+        try:
+            await talk.say(self.greeting)
+            for step in self.steps:
+                await talk.follow(step)
+            await talk.say(self.goodbye)
+            await line.hang_up()
+        except HungUp:
+            pass  # what was said until then counts
+        return Conversation(transcript=tuple(talk.transcript), gathered=talk.gathered)
+
+    def _texts(self) -> Iterator[str]:
+        yield self.greeting
+        for step in self.steps:
+            yield from step.texts()
+        yield self.goodbye
+
+
+@dataclass(slots=True)
+class _Talk:
+    """One conversation in progress."""
+
+    line: Line
+    rendered: Mapping[str, str]
+    transcript: list[Utterance] = field(default_factory=list)
+    gathered: dict[str, str] = field(default_factory=dict)
+
+    async def say(self, text: str) -> None:
+        if words := self.rendered[text]:
+            self.transcript.append(Utterance(speaker="agent", text=words, at_seconds=await self.line.say(words)))
+
+    async def follow(self, step: Step) -> None:
+        if step.gather is None:
+            return await self.say(step.say)
+        for attempt in range(step.attempts):
+            if attempt:
+                await self.say(step.no_match)
+            await self.say(step.say)
+            answer = understood(await self._hear(step.expect), step.expect)
+            if answer is not None:
+                self.gathered[step.gather] = answer
+                return None
+        return None
+
+    async def _hear(self, expected: tuple[str, ...]) -> str:
+        heard = await self.line.hear(expected)
+        if heard is None:
+            return ""
+        self.transcript.append(Utterance(speaker="contact", text=heard[0], at_seconds=heard[1]))
+        return heard[0]
+
+
+def understood(heard: str, expect: tuple[str, ...]) -> str | None:
+    """The option that was meant, or the words themselves where any answer will do; None when it is not clear.
+
+    >>> understood("Yes, please!", ("yes", "no"))
+    'yes'
+    >>> understood("Yes and no.", ("yes", "no")) is None
+    True
+    """
+    said = _plain(heard)
+    if not expect:
+        return heard.strip() or None
+    for option in expect:
+        if _plain(option) == said:
+            return option
+    named = [option for option in expect if f" {_plain(option)} " in f" {said} "]
+    return named[0] if len(named) == 1 else None
+
+
+def render(text: str, variables: Mapping[str, str]) -> str:
+    """The text with its columns filled in. A column is found as spelled, else without regard to capitals.
+
+    >>> render("Hello {{ First_Name }}", {"first_name": "Ana"})
+    'Hello Ana'
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in variables:
+            return variables[name]
+        for column in variables:
+            if column.casefold() == name.casefold():
+                return variables[column]
+        raise MissingVariable(f"the agent says {{{{{name}}}}}, but the contact has no column {name!r}")
+
+    return TEMPLATE.sub(value, text)
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.sub(r"[^\w\s]", " ", text.casefold()).split())
+
+
+def _step(value: object, place: str) -> Step:
+    if not isinstance(value, Mapping):
+        raise Invalid(f"{place}: must be a mapping with at least `say`, not {value!r}")
+    _known_only(value, STEP_FIELDS, place)
+    say = _text(value.get("say", ""), place, "say")
+    if not say:
+        raise Invalid(f"{place}: `say` is missing; write what the agent says")
+    gather = _gather(value["gather"], place) if "gather" in value else None
+    if gather is None and (useless := [name for name in ("expect", "attempts", "no_match") if name in value]):
+        raise Invalid(f"{place}: `{useless[0]}` needs `gather`, the name under which the answer is reported")
+    return Step(
+        say=say,
+        gather=gather,
+        expect=_options(value["expect"], place) if "expect" in value else (),
+        attempts=_attempts(value.get("attempts", 2), place),
+        no_match=_text(value.get("no_match", ""), place, "no_match"),
+    )
+
+
+def _known_only(value: Mapping[Any, object], known: Collection[str], place: str) -> None:
+    for key in value:
+        if key not in known:
+            near = get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
+            raise Invalid(f"{place}: unknown field {str(key)!r}; {hint}")
+
+
+def _text(value: object, place: str, name: str) -> str:
+    if not isinstance(value, str):
+        raise Invalid(f"{place}: `{name}` must be text, not {value!r}; put it in quotes")
+    rest = TEMPLATE.sub("", value)
+    if "{{" in rest or "}}" in rest or "" in TEMPLATE.findall(value):
+        raise Invalid(f"{place}: `{name}` has a broken template; write a column as {{{{first_name}}}}")
+    return value.strip()
+
+
+def _gather(value: object, place: str) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[^\W\d]\w*", value):
+        raise Invalid(f"{place}: `gather` must be a name of letters, digits and underscores, not {value!r}")
+    return value
+
+
+def _attempts(value: object, place: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_ATTEMPTS:
+        raise Invalid(f"{place}: `attempts` must be a whole number between 1 and {MAX_ATTEMPTS}, not {value!r}")
+    return value
+
+
+def _options(value: object, place: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= MAX_OPTIONS:
+        raise Invalid(f"{place}: `expect` must be a list of 1 to {MAX_OPTIONS} answers; leave it out for any answer")
+    options = tuple(_option(each, place) for each in value)
+    if len({_plain(option) for option in options}) < len(options):
+        raise Invalid(f"{place}: `expect` names an answer twice")
+    return options
+
+
+def _option(value: object, place: str) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"  # YAML reads a bare yes or no as a truth value
+    if isinstance(value, int):
+        return str(value)
+    if not isinstance(value, str) or not _plain(value):
+        raise Invalid(f"{place}: every answer in `expect` must be text, not {value!r}; put it in quotes")
+    return value.strip()

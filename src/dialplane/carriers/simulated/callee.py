@@ -1,0 +1,88 @@
+"""The person who answers a simulated call: listens, replies, hangs up when it has been long enough."""
+
+from __future__ import annotations
+
+from dialplane.carriers.simulated.fate import chances
+from dialplane.carriers.simulated.profile import Profile
+from dialplane.ports import HungUp
+
+# Pauses count in words, so that they fit whatever speed the profile speaks at.
+SILENCE_WORDS = 10
+REACTION_WORDS = (1.0, 3.0)
+
+
+class LineBroken(ConnectionError):
+    """Nothing can be said or heard on this line, although the call stands."""
+
+
+class SimulatedLine:
+    """An answered call. No time passes in it: offsets are worked out, and the call ends when the carrier says so.
+
+    began_seconds: how long the person has already been waiting.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        to_number: str,
+        number: int,
+        talk_seconds: float,
+        *,
+        began_seconds: float = 0.0,
+        broken: bool = False,
+    ) -> None:
+        self._profile = profile
+        self._to_number = to_number
+        self._number = number
+        self._talk_seconds = talk_seconds
+        self._offset_seconds = began_seconds
+        self._broken = broken
+        self._questions = 0
+        self._down = False
+
+    async def say(self, text: str) -> float:
+        self._check()
+        began = self._offset_seconds
+        self._pass(len(text.split()))
+        return began
+
+    async def hear(self, expected: tuple[str, ...] = ()) -> tuple[str, float] | None:
+        self._check()
+        self._questions += 1
+        kind, choice, style, reaction, *_ = chances(
+            self._profile.seed, self._to_number, self._number, f"answer {self._questions}"
+        )
+        answers = self._profile.answers
+        if kind < answers.silence:
+            self._pass(SILENCE_WORDS)
+            return None
+        self._pass(REACTION_WORDS[0] + (REACTION_WORDS[1] - REACTION_WORDS[0]) * reaction)
+        began = self._offset_seconds
+        if expected and kind >= answers.silence + answers.other:
+            text = _spoken(expected[int(choice * len(expected))], style)
+        else:
+            text = self._profile.phrases[int(choice * len(self._profile.phrases))]
+        self._pass(len(text.split()))
+        return text, began
+
+    async def hang_up(self) -> None:
+        """Nothing more is said. The call keeps its talk time, which is a matter of seed and number alone."""
+        self._down = True
+
+    def _check(self) -> None:
+        if self._broken:
+            raise LineBroken("the simulated line carries no sound")
+        if self._down:
+            raise HungUp
+
+    def _pass(self, words: float) -> None:
+        self._offset_seconds += words / self._profile.words_per_second
+        if self._offset_seconds > self._talk_seconds:
+            self._down = True
+            raise HungUp
+
+
+def _spoken(option: str, style: float) -> str:
+    """People do not all say it the same way: 'yes', 'Yes', 'Yes.'"""
+    capital = option[:1].upper() + option[1:]
+    return (option, capital, f"{capital}.", f"{capital}!")[int(style * 4)]

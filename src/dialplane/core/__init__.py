@@ -1,0 +1,1 @@
+"""Nouns and decisions. Pure: `now` and counts come in as arguments, decisions go out as values."""

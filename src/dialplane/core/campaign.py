@@ -1,0 +1,93 @@
+"""One agent, many contacts, one set of policies; and the states it moves through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from dialplane.core.attempt import CallLimits
+from dialplane.core.breaker import CircuitBreaker
+from dialplane.core.retry import RetryPolicy
+from dialplane.core.window import CallingWindow
+
+
+class CampaignState(StrEnum):
+    DRAFT = "draft"
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A verb, the states it starts from, and the one it leads to."""
+
+    verb: str
+    before: frozenset[CampaignState]
+    after: CampaignState
+
+
+def _arrow(verb: str, before: str, after: CampaignState) -> Transition:
+    return Transition(verb, frozenset(CampaignState(state) for state in before.split()), after)
+
+
+START = _arrow("start", "draft scheduled", CampaignState.RUNNING)
+SCHEDULE = _arrow("schedule", "draft scheduled", CampaignState.SCHEDULED)
+UNSCHEDULE = _arrow("unschedule", "scheduled", CampaignState.DRAFT)
+PAUSE = _arrow("pause", "running", CampaignState.PAUSED)
+RESUME = _arrow("resume", "paused failed", CampaignState.RUNNING)
+CANCEL = _arrow("cancel", "draft scheduled running paused failed", CampaignState.CANCELLED)
+FAIL = _arrow("fail", "running", CampaignState.FAILED)
+
+FINAL = frozenset({CampaignState.COMPLETED, CampaignState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """What a user sets for a campaign; each part has one verb of its own.
+
+    max_lines: calls at once; None: the organization's cap. cps: call starts per second; None: no limit of its own.
+    """
+
+    window: CallingWindow = field(default_factory=CallingWindow)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    max_lines: int | None = None
+    cps: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trunk:
+    """A carrier as the turn sees it: limits, pace, suspension."""
+
+    id: int
+    max_lines: int | None
+    cps: float | None
+    tat: datetime | None
+    suspended_until: datetime | None
+    breaker_since: datetime | None
+    limits: CallLimits
+    slow_start: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """A campaign as the turn sees it."""
+
+    id: int
+    name: str
+    state: CampaignState
+    keep_open: bool
+    agent_id: int
+    agent_version: int
+    trunk: Trunk
+    policies: Policies
+    sealed_sequence: int
+    tat: datetime | None
+    rotation: int
+    starts_at: datetime | None
+    resumed_at: datetime | None

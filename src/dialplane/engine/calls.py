@@ -1,0 +1,355 @@
+"""Orders that go out and calls in progress of one worker: intent -> guard -> carrier -> events -> ended call."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from dialplane.core.attempt import AttemptState, Conversation, Order, Outcome
+from dialplane.core.disposition import Disposition
+from dialplane.engine.outcomes import EndedCall, refused
+from dialplane.errors import CarrierRefused, CarrierUnavailable, PlacementUnknown
+from dialplane.ports import Agent, Answered, CallEvent, Carrier, Clock, Ended, HungUp, Line, Ringing
+from dialplane.store.postgres import Database, rows, sql
+
+LOOK_AHEAD = timedelta(milliseconds=20)  # starts this close together pass the guard in one statement
+DEADLINE_GRACE = timedelta(seconds=5)  # beyond what the carrier says a state may last
+
+log = structlog.get_logger()
+
+
+class Carriers(Protocol):
+    """The carriers of an organization, opened when first needed; all their events come to one receiver."""
+
+    async def get(self, organization_id: int, carrier_id: int) -> Carrier: ...
+
+
+class Agents(Protocol):
+    """Agents by version."""
+
+    async def get(self, organization_id: int, agent_id: int, version: int) -> Agent: ...
+
+
+@dataclass(slots=True)
+class Call:
+    """One call in progress."""
+
+    order: Order
+    state: AttemptState = AttemptState.SENDING
+    carrier_call_id: str | None = None
+    placed_at: datetime | None = None
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+    talking: bool = False
+    conversation: Conversation = Conversation()
+    agent_failure: str = ""
+    ended: Ended | None = None
+
+    def deadline_at(self, now: datetime) -> datetime:
+        """When its present state has lasted too long."""
+        limits = self.order.limits
+        if self.state is AttemptState.ANSWERED:
+            return now + timedelta(seconds=limits.max_call_seconds) + DEADLINE_GRACE
+        return now + timedelta(seconds=limits.ring_timeout_seconds) + DEADLINE_GRACE
+
+
+def last_deadline(order: Order, sent_at: datetime) -> datetime:
+    """When a call must be over, whatever the carrier says."""
+    limits = order.limits
+    return sent_at + timedelta(seconds=limits.ring_timeout_seconds + limits.max_call_seconds) + 2 * DEADLINE_GRACE
+
+
+class Calls:
+    """What this worker is about to place and what it has placed. All of it can be found again from the database."""
+
+    def __init__(
+        self, database: Database, clock: Clock, worker_id: UUID, carriers: Carriers, agents: Agents, wake: asyncio.Event
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._worker_id = worker_id
+        self._carriers = carriers
+        self._agents = agents
+        self._wake = wake
+        self._orders: list[tuple[datetime, int, Order]] = []
+        self._sending = 0
+        self._flushing = False
+        self._calls: dict[UUID, Call] = {}
+        self._changed: set[UUID] = set()
+        self._ended: list[EndedCall] = []
+        self._last_starts: dict[str, datetime] = {}
+        self.unclear = asyncio.Event()  # a placement whose result nobody knows: the reconciler shall ask
+
+    @property
+    def in_flight(self) -> int:
+        """Lines this worker uses or is about to use."""
+        return len(self._orders) + self._sending + len(self._calls)
+
+    @property
+    def next_send_at(self) -> datetime | None:
+        return self._orders[0][0] if self._orders else None
+
+    def add(self, orders: Iterable[Order]) -> None:
+        """Orders to send at their instants."""
+        for order in orders:
+            heapq.heappush(self._orders, (order.send_at, order.attempt_id, order))
+
+    def forget_orders(self) -> None:
+        """Drop what has not been sent: its intents expire, and the contacts go back."""
+        self._orders.clear()
+
+    def take_ended(self) -> list[EndedCall]:
+        """Calls that have come to their end since the last time."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def track(self, order: Order) -> None:
+        """Take events of a call that another worker placed."""
+        self._calls.setdefault(order.attempt_uuid, Call(order, AttemptState.UNKNOWN))
+
+    def confirm(self, attempt_uuid: UUID, at: datetime) -> None:
+        """The carrier knows the call: what it has not told yet comes as events."""
+        if (call := self._calls.get(attempt_uuid)) is not None:
+            call.placed_at = call.placed_at or at
+            self._advance(call, AttemptState.PLACED)
+
+    def forget(self, attempt_uuid: UUID) -> None:
+        """The attempt ended without an event."""
+        self._calls.pop(attempt_uuid, None)
+
+    async def hang_up_all(self) -> None:
+        for call in list(self._calls.values()):
+            carrier = await self._carriers.get(call.order.organization_id, call.order.carrier_id)
+            await carrier.hang_up(call.order.attempt_uuid)
+
+    # --- sending -----------------------------------------------------------------------------------------
+
+    def send_due(self) -> None:
+        """Start sending the orders whose instant has come."""
+        limit = self._clock.now() if self._clock.virtual else self._clock.now() + LOOK_AHEAD
+        ready: dict[int, list[Order]] = defaultdict(list)
+        while self._orders and self._orders[0][0] <= limit:
+            order = heapq.heappop(self._orders)[2]
+            ready[order.organization_id].append(order)
+        for organization_id, orders in ready.items():
+            self._sending += len(orders)
+            self._clock.spawn(self._send(organization_id, orders))
+
+    async def _send(self, organization_id: int, orders: Sequence[Order]) -> None:
+        unsent = len(orders)
+        try:
+            asked_at = self._clock.monotonic()
+            guarded = await self._guard(organization_id, [order.attempt_id for order in orders])
+            for order in orders:
+                if order.attempt_id in guarded:
+                    allowed_seconds = (order.send_before - guarded[order.attempt_id]).total_seconds()
+                    await self._start(order, not_after=asked_at + allowed_seconds)
+                self._sending -= 1
+                unsent -= 1
+        finally:
+            self._sending -= unsent
+
+    async def _guard(self, organization_id: int, ids: Sequence[int]) -> dict[int, datetime]:
+        """Attempts that may still go out, with the instant by the database's clock; committed."""
+        async with self._database.connection() as connection:
+            passed = sql.guard(
+                connection,
+                organization_id=organization_id,
+                worker_id=self._worker_id,
+                now=self._clock.instant(),
+                ids=list(ids),
+            )
+            return {row["id"]: row["at"] for row in await rows(passed)}
+
+    async def _start(self, order: Order, *, not_after: float) -> None:
+        """Place one guarded order, no closer to the start before it than the paces allow."""
+        earliest = [
+            self._last_starts[s] + timedelta(seconds=gap) for s, gap in order.spacing.items() if s in self._last_starts
+        ]
+        await self._clock.sleep_until(max([order.send_at, *earliest]))
+        call = Call(order)
+        if self._clock.monotonic() >= not_after:
+            # Certain: nothing was sent. The process was held up between the guard and here.
+            self._end(
+                call, Outcome(disposition=Disposition.CANCELED, ended_at=self._clock.now(), cause="not sent in time")
+            )
+            return
+        for scope in order.spacing:
+            self._last_starts[scope] = self._clock.now()
+        self.place(call)
+
+    def place(self, call: Call) -> None:
+        """Hand a call that has passed the guard to its carrier."""
+        self._calls[call.order.attempt_uuid] = call
+        self._clock.spawn(self._place(call))
+
+    def place_again(self, order: Order) -> None:
+        self.place(Call(order))
+
+    async def _place(self, call: Call) -> None:
+        order = call.order
+        carrier = await self._carriers.get(order.organization_id, order.carrier_id)
+        try:
+            async with asyncio.timeout(order.limits.send_timeout_seconds):
+                call.carrier_call_id = await carrier.place(order)
+        except CarrierRefused as refusal:
+            outcome, spent = refused(self._clock.now(), refusal.disposition, refusal.cause, refusal.sip_status)
+            self._end(call, outcome, spent=spent)
+        except CarrierUnavailable as fault:
+            cause = str(fault) or "the carrier could not be reached"
+            self._end(call, Outcome(disposition=Disposition.CARRIER_FAILED, ended_at=self._clock.now(), cause=cause))
+        except (PlacementUnknown, TimeoutError):
+            await self._leave_unclear(call)
+        except Exception:
+            # An adapter's bug says nothing about what the network did.
+            log.exception("attempt.placement_failed", attempt_id=order.attempt_id, campaign_id=order.campaign_id)
+            await self._leave_unclear(call)
+        else:
+            call.placed_at = call.placed_at or self._clock.now()
+            self._advance(call, AttemptState.PLACED)
+
+    async def _leave_unclear(self, call: Call) -> None:
+        """It may be ringing. Events that still come count; else the reconciler asks the carrier."""
+        if call.ended is not None:
+            return
+        order, now = call.order, self._clock.now()
+        async with self._database.connection() as connection:
+            await rows(
+                sql.adopt(
+                    connection,
+                    organization_id=order.organization_id,
+                    worker_id=self._worker_id,
+                    ids=[order.attempt_id],
+                    states=[AttemptState.SENDING.value],
+                    workers=[self._worker_id],
+                    deadlines=[last_deadline(order, now)],
+                )
+            )
+        call.state = AttemptState.UNKNOWN
+        self.unclear.set()
+        self._wake.set()
+
+    # --- events ------------------------------------------------------------------------------------------
+
+    def receive(self, event: CallEvent) -> None:
+        """Events may come twice, late and out of order: each instant is taken once, states only go forward."""
+        call = self._calls.get(event.attempt_uuid)
+        if call is None or call.ended is not None:
+            return
+        if isinstance(event, Ringing):
+            call.ringing_at = call.ringing_at or event.at
+            self._advance(call, AttemptState.RINGING)
+        elif isinstance(event, Answered):
+            if call.answered_at is None:
+                call.answered_at = event.at
+                if event.line is not None:
+                    call.talking = True
+                    self._clock.spawn(self._talk(call, event.line))
+            self._advance(call, AttemptState.ANSWERED)
+        else:
+            call.ended = event
+            if not call.talking:
+                self._finish(call, event)
+
+    async def _talk(self, call: Call, line: Line) -> None:
+        order = call.order
+        try:
+            agent = await self._agents.get(order.organization_id, order.agent_id, order.agent_version)
+            call.conversation = await agent.talk(line, order.variables)
+        except HungUp:
+            pass  # before a word was said
+        except Exception as failure:
+            log.warning("agent.failed", attempt_id=order.attempt_id, campaign_id=order.campaign_id, error=repr(failure))
+            call.agent_failure = str(failure) or type(failure).__name__
+            carrier = await self._carriers.get(order.organization_id, order.carrier_id)
+            await carrier.hang_up(order.attempt_uuid)
+        finally:
+            call.talking = False
+        if call.ended is not None:
+            self._finish(call, call.ended)
+
+    def _finish(self, call: Call, ended: Ended) -> None:
+        failed = bool(call.agent_failure)
+        outcome = Outcome(
+            disposition=Disposition.AGENT_FAILED if failed else ended.disposition,
+            ended_at=ended.at,
+            placed_at=call.placed_at or ended.placed_at,
+            ringing_at=call.ringing_at or ended.ringing_at,
+            answered_at=call.answered_at or ended.answered_at,
+            sip_status=ended.sip_status,
+            cause=call.agent_failure if failed else ended.cause,
+            conversation=call.conversation,
+        )
+        self._end(call, outcome, spent=True)
+
+    def _end(self, call: Call, outcome: Outcome, *, spent: bool = False) -> None:
+        order = call.order
+        self._calls.pop(order.attempt_uuid, None)
+        self._changed.discard(order.attempt_uuid)
+        self._ended.append(
+            EndedCall(organization_id=order.organization_id, attempt_id=order.attempt_id, outcome=outcome, spent=spent)
+        )
+        self._wake.set()
+
+    # --- marks -------------------------------------------------------------------------------------------
+
+    def _advance(self, call: Call, state: AttemptState) -> None:
+        if _ORDER[state] > _ORDER[call.state] and call.order.attempt_uuid in self._calls:
+            call.state = state
+            self._changed.add(call.order.attempt_uuid)
+            self._wake.set()
+
+    def flush(self) -> None:
+        """Start writing down how far calls have come; what changes meanwhile goes with the next time."""
+        if self._changed and not self._flushing:
+            self._flushing = True
+            self._clock.spawn(self._flush())
+
+    async def _flush(self) -> None:
+        changed, self._changed = self._changed, set()
+        calls = [self._calls[attempt_uuid] for attempt_uuid in changed if attempt_uuid in self._calls]
+        by_organization: dict[int, list[Call]] = defaultdict(list)
+        for call in calls:
+            by_organization[call.order.organization_id].append(call)
+        try:
+            for organization_id, ours in by_organization.items():
+                await self._mark(organization_id, ours)
+        except BaseException:
+            self._changed |= changed
+            raise
+        finally:
+            self._flushing = False
+            if self._changed:
+                self._wake.set()
+
+    async def _mark(self, organization_id: int, calls: Sequence[Call]) -> None:
+        now = self._clock.now()
+        async with self._database.connection() as connection:
+            await sql.mark(
+                connection,
+                organization_id=organization_id,
+                ids=[call.order.attempt_id for call in calls],
+                states=[call.state.value for call in calls],
+                carrier_call_ids=[call.carrier_call_id for call in calls],
+                placed_ats=[call.placed_at for call in calls],
+                ringing_ats=[call.ringing_at for call in calls],
+                answered_ats=[call.answered_at for call in calls],
+                deadlines=[call.deadline_at(now) for call in calls],
+            )
+
+
+_ORDER = {
+    AttemptState.SENDING: 0,
+    AttemptState.UNKNOWN: 1,
+    AttemptState.PLACED: 2,
+    AttemptState.RINGING: 3,
+    AttemptState.ANSWERED: 4,
+}

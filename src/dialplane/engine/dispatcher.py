@@ -1,0 +1,446 @@
+"""The dispatch turn: settle what ended, count, decide, claim, intend. Placing comes after its commit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from dialplane.core import plan
+from dialplane.core.attempt import Order
+from dialplane.core.breaker import CircuitBreaker
+from dialplane.core.campaign import Campaign, CampaignState
+from dialplane.core.disposition import BREAKER_FAULTS, TRUNK_FAULTS
+from dialplane.core.intake import template_values
+from dialplane.core.numbers import CallerId, NumberPool
+from dialplane.core.pacing import Pace, Ramp
+from dialplane.core.window import CallingWindow, Closed, Open
+from dialplane.engine.outcomes import EndedCall, Fault, settle
+from dialplane.ports import Clock
+from dialplane.store.postgres import Database
+from dialplane.store.turn import Claim, Cursor, DueHead, Intent, Load, Turn, due_rank, open_turn
+
+SEND_WINDOW = timedelta(seconds=2)  # how long after its start an intent may still go out
+SEND_GRACE = timedelta(seconds=1)
+LEAD = timedelta(milliseconds=50)  # a turn comes this much before the start that a pace allows next
+CLASH_DELAY = timedelta(seconds=60)  # a number that rings in another campaign is due again after this
+CARRIER_REST = timedelta(seconds=60)  # of a carrier whose breaker tripped
+POLL = timedelta(seconds=5)  # a turn of an active organization is never further ahead than this in real time
+EXAMINED = 1000  # rows that one claim looks at
+CARRIER_BREAKER = CircuitBreaker()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnResult:
+    """What a turn committed. next_at: when the next one could do something; deadline_at: of the open attempts."""
+
+    now: datetime
+    orders: Sequence[Order] = ()
+    next_at: datetime | None = None
+    deadline_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Sources:
+    """Where a campaign's next calls come from, in the order in which to take them.
+
+    openings: how long each open zone group stays open. later_at: when a source opens or falls due next.
+    """
+
+    due: list[DueHead] = field(default_factory=list)
+    fresh: list[Cursor] = field(default_factory=list)
+    never: list[tuple[DueHead | Cursor, str]] = field(default_factory=list)
+    openings: dict[int, Open] = field(default_factory=dict)
+    later_at: list[datetime] = field(default_factory=list)
+
+    @property
+    def open_since(self) -> datetime | None:
+        """Since when somebody can be called without a break; None for always."""
+        since = [opening.since for opening in self.openings.values()]
+        return None if None in since else min((at for at in since if at is not None), default=None)
+
+    @property
+    def exhausted(self) -> bool:
+        return not (self.due or self.fresh or self.never or self.later_at)
+
+
+@dataclass(slots=True)
+class Taken:
+    """Contacts claimed for one campaign, how far its cursors went, who was skipped, and whether more is there now."""
+
+    claims: list[Claim] = field(default_factory=list)
+    cursors: dict[int, int] = field(default_factory=dict)
+    skipped: int = 0
+    more: bool = False
+
+
+class Dispatcher:
+    """Runs turns. It keeps nothing between two of them but zone groups, which never change."""
+
+    def __init__(self, database: Database, clock: Clock, worker_id: UUID, *, only_campaign: int | None = None) -> None:
+        self._database = database
+        self._clock = clock
+        self._worker_id = worker_id
+        self._only_campaign = only_campaign
+        self._zone_groups: dict[tuple[int, int], tuple[str, ...]] = {}
+
+    async def turn(
+        self, organization_id: int, ended: Sequence[EndedCall], room: int, faults: Iterable[Fault] = ()
+    ) -> TurnResult | None:
+        """Settle `ended`, then claim at most `room` calls; committed, not yet placed. None: somebody else has the lock.
+
+        faults: of calls that were settled without a turn; their breakers are looked at in this one.
+        """
+        async with open_turn(self._database, organization_id, self._clock.instant()) as turn:
+            if turn is None:
+                return None
+            found = await settle(turn.connection, organization_id, self._worker_id, ended)
+            return await self._dispatch(turn, room, {*faults, *found})
+
+    async def settle_alone(self, organization_id: int, ended: Sequence[EndedCall]) -> set[Fault]:
+        """Settle without a turn, while another worker holds the organization."""
+        async with self._database.short_transaction() as connection:
+            return await settle(connection, organization_id, self._worker_id, ended)
+
+    async def _dispatch(self, turn: Turn, room: int, faults: set[Fault]) -> TurnResult:
+        load = await turn.load()
+        for campaign_id in await turn.start_scheduled():
+            await turn.log(campaign_id, "campaign.started", "started at its hour")
+        active = [c for c in await turn.campaigns() if self._only_campaign in (None, c.id)]
+        running = [c for c in active if c.state is CampaignState.RUNNING]
+        running = await self._apply_breakers(turn, running, faults)
+        sources = await self._sources(turn, running)
+        for campaign in running:
+            await self._skip_never(turn, campaign, sources[campaign.id])
+
+        demands, pools, ramp_at = await self._demands(turn, running, sources, load)
+        allowed = plan.shares(demands, _carrier_room(running, load), min(room, turn.max_lines - load.total))
+        pacing = {d.campaign.id: plan.paces(d.campaign, turn.cps, turn.tat) for d in demands}
+        starts = plan.starts(pacing, allowed, turn.now) if any(allowed.values()) else plan.Starts()
+
+        taken = {
+            d.campaign.id: await self._claim(
+                turn, d.campaign, sources[d.campaign.id], len(starts.at.get(d.campaign.id, ()))
+            )
+            for d in demands
+        }
+        orders = await self._intend(turn, demands, taken, starts, sources, pacing, pools, load)
+        await turn.move_cursors({(c, g): seq for c, t in taken.items() for g, seq in t.cursors.items()})
+        await turn.add_progress(self._worker_id, {(c, "skipped"): t.skipped for c, t in taken.items() if t.skipped})
+
+        for campaign in running:
+            idle = sources[campaign.id].exhausted and not load.by_campaign.get(campaign.id)
+            if idle and not campaign.keep_open and await turn.complete(campaign.id):
+                await turn.log(campaign.id, "campaign.completed", "every contact has ended")
+
+        # What only this worker has no room for is work for another one, now.
+        full = sum(allowed.values()) == room < turn.max_lines - load.total and bool(demands)
+        more = full or any(t.more for t in taken.values())
+        instants = [*([turn.now] if more else []), *ramp_at, *([starts.next_at - LEAD] if starts.next_at else [])]
+        for campaign in running:
+            rest = campaign.trunk.suspended_until
+            instants.extend([rest] if rest is not None and rest > turn.now else sources[campaign.id].later_at)
+        instants.extend(c.starts_at for c in active if c.state is CampaignState.SCHEDULED and c.starts_at)
+        next_at = self._next_turn(turn.now, instants, active=bool(active))
+        await turn.schedule(next_at, exclusively=self._only_campaign is None)
+        deadlines = [at for at in (load.deadline_at, *(order.send_before for order in orders)) if at is not None]
+        return TurnResult(now=turn.now, orders=orders, next_at=next_at, deadline_at=min(deadlines, default=None))
+
+    def _next_turn(self, now: datetime, instants: Sequence[datetime], *, active: bool) -> datetime | None:
+        """The earliest of the instants; in real time soon, whatever they say, while a campaign is active."""
+        next_at = max(min(instants), now) if instants else None
+        if self._clock.virtual or not active:
+            return next_at
+        return min(next_at or now + POLL, now + POLL)
+
+    # --- breakers -----------------------------------------------------------------------------------
+
+    async def _apply_breakers(self, turn: Turn, running: list[Campaign], faults: set[Fault]) -> list[Campaign]:
+        """Campaigns that go on running after the breakers of those that had faults were looked at."""
+        tripped: set[int] = set()
+        for campaign in running:
+            if campaign.id in {fault.campaign_id for fault in faults} and await self._trips_campaign(turn, campaign):
+                tripped.add(campaign.id)
+        for carrier_id in {fault.carrier_id for fault in faults}:
+            on_carrier = [campaign for campaign in running if campaign.trunk.id == carrier_id]
+            if on_carrier and await self._trips_carrier(turn, on_carrier):
+                tripped.update(campaign.id for campaign in on_carrier)
+        return [campaign for campaign in running if campaign.id not in tripped]
+
+    async def _trips_campaign(self, turn: Turn, campaign: Campaign) -> bool:
+        breaker = campaign.policies.breaker
+        since = breaker.since(turn.now, campaign.resumed_at)
+        recent = await turn.recent_calls(since, BREAKER_FAULTS, campaign_id=campaign.id)
+        if not breaker.trips(recent.ended, recent.faults):
+            return False
+        reason = f"{recent.faults} of the last {recent.ended} calls failed"
+        if await turn.trip_campaign(campaign.id, reason):
+            await turn.take_back(campaign_id=campaign.id)
+            details = {"ended": recent.ended, "faults": recent.faults, "calls": list(recent.calls)}
+            await turn.log(campaign.id, "breaker.tripped", f"paused: {reason}", level="error", details=details)
+        return True
+
+    async def _trips_carrier(self, turn: Turn, campaigns: Sequence[Campaign]) -> bool:
+        """The carrier's breaker is the default one: faults of the trunk, over all its campaigns."""
+        trunk = campaigns[0].trunk
+        since = CARRIER_BREAKER.since(turn.now, trunk.breaker_since)
+        recent = await turn.recent_calls(since, TRUNK_FAULTS, carrier_id=trunk.id)
+        if not CARRIER_BREAKER.trips(recent.ended, recent.faults):
+            return False
+        until = turn.now + CARRIER_REST
+        await turn.suspend_carrier(trunk.id, until)
+        reason = (
+            f"the carrier failed {recent.faults} of the last {recent.ended} calls; it rests until {until:%H:%M:%S} UTC"
+        )
+        for campaign in campaigns:
+            await turn.take_back(campaign_id=campaign.id)
+            await turn.log(
+                campaign.id, "carrier.suspended", reason, level="error", details={"calls": list(recent.calls)}
+            )
+        return True
+
+    # --- what can be called now ------------------------------------------------------------------------
+
+    async def _sources(self, turn: Turn, running: Sequence[Campaign]) -> dict[int, Sources]:
+        ids = [campaign.id for campaign in running]
+        if not ids:
+            return {}
+        heads = await turn.due_heads(ids)
+        cursors = await turn.cursors(ids)
+        await self._load_zone_groups(turn, [*heads.values(), *cursors.values()])
+        return {c.id: self._sort(turn, c, heads.get(c.id, []), cursors.get(c.id, [])) for c in running}
+
+    async def _load_zone_groups(self, turn: Turn, found: Iterable[Sequence[DueHead | Cursor]]) -> None:
+        ids = {source.zone_group_id for sources in found for source in sources}
+        missing = [i for i in ids if (turn.organization_id, i) not in self._zone_groups]
+        if missing:
+            for zone_group_id, zones in (await turn.zone_groups(missing)).items():
+                self._zone_groups[turn.organization_id, zone_group_id] = zones
+
+    def _sort(self, turn: Turn, campaign: Campaign, heads: Sequence[DueHead], cursors: Sequence[Cursor]) -> Sources:
+        """Open and due now, by rank, then soonest closing; what is not says when it will be, or that it never is."""
+        sources = Sources()
+        window = campaign.policies.window
+        for source in (*heads, *cursors):
+            zones = self._zone_groups[turn.organization_id, source.zone_group_id]
+            opening = window.opening(zones, turn.now)
+            if isinstance(opening, Closed):
+                if opening.until is None:
+                    sources.never.append((source, opening.reason))
+                else:
+                    sources.later_at.append(_no_earlier(source, opening.until, window, zones))
+                continue
+            if isinstance(source, DueHead) and source.due_at > turn.now:
+                sources.later_at.append(_no_earlier(source, source.due_at, window, zones))
+                continue
+            sources.openings[source.zone_group_id] = opening
+            if isinstance(source, DueHead):
+                sources.due.append(source)
+            else:
+                sources.fresh.append(source)
+        sources.due.sort(key=lambda h: (h.rank, _closing(sources.openings[h.zone_group_id]), h.due_at))
+        sources.fresh.sort(key=lambda c: (_closing(sources.openings[c.zone_group_id]), c.zone_group_id))
+        return sources
+
+    async def _skip_never(self, turn: Turn, campaign: Campaign, sources: Sources) -> None:
+        """Contacts who can never be called end, so that the campaign can: their rows say why."""
+        skipped = 0
+        cursors: dict[tuple[int, int], int] = {}
+        for source, reason in sources.never:
+            if isinstance(source, DueHead):
+                skipped += await turn.skip_due(campaign.id, source, reason, EXAMINED)
+            else:
+                skipped += await turn.skip_fresh(campaign, source, reason)
+                examined, last = await turn.examined(campaign, source)
+                end = campaign.sealed_sequence if examined < EXAMINED or last is None else last
+                cursors[campaign.id, source.zone_group_id] = end
+        if sources.never:
+            await turn.move_cursors(cursors)
+            sources.later_at.append(turn.now)
+        if skipped:
+            await turn.add_progress(self._worker_id, {(campaign.id, "skipped"): skipped})
+
+    # --- how many ----------------------------------------------------------------------------------------
+
+    async def _demands(
+        self, turn: Turn, running: Sequence[Campaign], sources: Mapping[int, Sources], load: Load
+    ) -> tuple[list[plan.Demand], dict[int, NumberPool], list[datetime]]:
+        """Campaigns that could start calls, the numbers of their carriers, and when a slow start allows more."""
+        demands: list[plan.Demand] = []
+        ramp_at: list[datetime] = []
+        pools = {carrier: NumberPool(caller_ids=tuple(ids)) for carrier, ids in (await turn.caller_ids()).items()}
+        for campaign in running:
+            trunk, ours = campaign.trunk, sources[campaign.id]
+            resting = trunk.suspended_until is not None and trunk.suspended_until > turn.now
+            if resting or trunk.id not in pools or not (ours.due or ours.fresh):
+                continue
+            cap = min(campaign.policies.max_lines or turn.max_lines, turn.max_lines)
+            ramp = Ramp(enabled=trunk.slow_start)
+            since = max((at for at in (campaign.resumed_at, ours.open_since) if at is not None), default=None)
+            if trunk.slow_start and (step := ramp.next_step_at(cap, since, turn.now)) is not None:
+                ramp_at.append(step)
+            in_use = load.by_campaign.get(campaign.id, 0)
+            limit = ramp.lines(cap, since, turn.now) - in_use
+            free = pools[trunk.id].room(load.by_number)
+            limit = limit if free is None else min(limit, free)
+            if limit > 0:
+                demands.append(plan.Demand(campaign=campaign, open=in_use, limit=limit))
+        return demands, pools, ramp_at
+
+    # --- claim -------------------------------------------------------------------------------------------
+
+    async def _claim(self, turn: Turn, campaign: Campaign, sources: Sources, count: int) -> Taken:
+        """Up to `count` contacts: callbacks, priorities, retries, then fresh ones, zones that close soonest first."""
+        taken = Taken()
+        for head in sources.due:
+            if len(taken.claims) == count:
+                break
+            _keep(taken, await turn.claim_due(campaign.id, head, count - len(taken.claims)))
+        for cursor in sources.fresh:
+            if len(taken.claims) == count:
+                break
+            asked = count - len(taken.claims)
+            claims = await turn.claim_fresh(campaign, cursor, asked)
+            _keep(taken, claims)
+            if len(claims) == asked:
+                taken.cursors[cursor.zone_group_id] = claims[-1].sequence or cursor.sequence
+                continue
+            examined, last = await turn.examined(campaign, cursor)
+            taken.cursors[cursor.zone_group_id] = last if examined == EXAMINED and last else campaign.sealed_sequence
+            taken.more = True  # another thousand rows, or the campaign's end
+        taken.more |= taken.skipped > 0
+        return taken
+
+    # --- intend ------------------------------------------------------------------------------------------
+
+    async def _intend(
+        self,
+        turn: Turn,
+        demands: Sequence[plan.Demand],
+        taken: Mapping[int, Taken],
+        starts: plan.Starts,
+        sources: Mapping[int, Sources],
+        pacing: Mapping[int, Sequence[Pace]],
+        pools: Mapping[int, NumberPool],
+        load: Load,
+    ) -> list[Order]:
+        intents: list[Intent] = []
+        back: dict[int, tuple[int, datetime]] = {}
+        tats: dict[str, datetime] = {}
+        rotations: dict[int, tuple[datetime, int]] = {}
+        open_lines = dict(load.by_number)
+        for campaign in (demand.campaign for demand in demands):
+            claims = taken[campaign.id].claims
+            numbers, rotation = pools[campaign.trunk.id].assign(len(claims), open_lines, campaign.rotation)
+            for claim in claims[len(numbers) :]:  # another campaign of this turn took the last lines of the numbers
+                back[claim.contact_id] = (due_rank(claim.priority), turn.now)
+            ours = list(zip(claims, numbers, starts.at[campaign.id], strict=False))
+            for claim, caller_id, at in ours:
+                open_lines[caller_id.id] = open_lines.get(caller_id.id, 0) + 1
+                closes = sources[campaign.id].openings[claim.zone_group_id].until
+                if closes is not None and at >= closes:
+                    back[claim.contact_id] = (due_rank(claim.priority), closes)
+                    continue
+                zones = self._zone_groups[turn.organization_id, claim.zone_group_id]
+                intents.append(_intent(turn, campaign, claim, zones, caller_id, at, closes, pacing[campaign.id]))
+            if ours:
+                last = ours[-1][2]
+                for pace in pacing[campaign.id]:
+                    tats[pace.scope] = max(last + pace.spacing, tats.get(pace.scope, last))
+                rotations[campaign.id] = (tats[f"campaign:{campaign.id}"], rotation)
+        orders = await self._write(turn, intents, back)
+        await turn.put_back(back)
+        await turn.pace(
+            organization_tat=tats.get("organization") if turn.cps is not None else None,
+            carrier_tats={
+                d.campaign.trunk.id: tats[scope]
+                for d in demands
+                if d.campaign.trunk.cps is not None and (scope := f"carrier:{d.campaign.trunk.id}") in tats
+            },
+            campaigns=rotations,
+        )
+        return orders
+
+    async def _write(self, turn: Turn, intents: Sequence[Intent], back: dict[int, tuple[int, datetime]]) -> list[Order]:
+        """Orders whose intent was written, with their ids; the others clashed and go to `back`."""
+        if not intents:
+            return []
+        written = await turn.intend(self._worker_id, intents)
+        orders: list[Order] = []
+        for intent in intents:
+            attempt_id = written.get(intent.order.contact_id)
+            if attempt_id is None:
+                back[intent.order.contact_id] = (due_rank(0), turn.now + CLASH_DELAY)
+            else:
+                orders.append(replace(intent.order, attempt_id=attempt_id))
+        return orders
+
+
+def _carrier_room(running: Sequence[Campaign], load: Load) -> dict[int, int]:
+    unlimited = 1_000_000
+    return {
+        campaign.trunk.id: max(
+            0,
+            (unlimited if campaign.trunk.max_lines is None else campaign.trunk.max_lines)
+            - load.by_carrier.get(campaign.trunk.id, 0),
+        )
+        for campaign in running
+    }
+
+
+def _no_earlier(source: DueHead | Cursor, at: datetime, window: CallingWindow, zones: tuple[str, ...]) -> datetime:
+    """When a source that has to wait until `at` at least is both due and open."""
+    if isinstance(source, DueHead):
+        at = max(at, source.due_at)
+    return plan.callable_at(window, zones, at) or at
+
+
+def _closing(opening: Open) -> float:
+    """A sort key: the sooner it closes, the smaller."""
+    return math.inf if opening.until is None else opening.until.timestamp()
+
+
+def _keep(taken: Taken, claims: Sequence[Claim]) -> None:
+    taken.claims.extend(claim for claim in claims if not claim.skipped)
+    taken.skipped += sum(claim.skipped for claim in claims)
+
+
+def _intent(
+    turn: Turn,
+    campaign: Campaign,
+    claim: Claim,
+    zones: tuple[str, ...],
+    caller_id: CallerId,
+    at: datetime,
+    closes: datetime | None,
+    pacing: Sequence[Pace],
+) -> Intent:
+    send_before = at + SEND_WINDOW if closes is None else min(at + SEND_WINDOW, closes)
+    order = Order(
+        organization_id=turn.organization_id,
+        campaign_id=campaign.id,
+        attempt_id=0,  # the database gives it
+        attempt_uuid=uuid4(),
+        contact_id=claim.contact_id,
+        number=claim.attempts + 1,
+        carrier_id=campaign.trunk.id,
+        to_number=claim.to_number,
+        from_number=caller_id.e164,
+        agent_id=campaign.agent_id,
+        agent_version=campaign.agent_version,
+        variables=template_values(
+            claim.variables,
+            to_number=claim.to_number,
+            external_id=claim.external_id,
+            zones=zones,
+            priority=claim.priority,
+        ),
+        send_at=at,
+        send_before=send_before,
+        spacing={f"{turn.organization_id}/{pace.scope}": pace.spacing_seconds for pace in pacing if pace.cps},
+        limits=campaign.trunk.limits,
+    )
+    deadline_at = send_before + timedelta(seconds=campaign.trunk.limits.send_timeout_seconds) + SEND_GRACE
+    return Intent(order=order, number_id=caller_id.id, deadline_at=deadline_at)

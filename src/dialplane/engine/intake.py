@@ -1,0 +1,332 @@
+"""contacts file -> contacts and rejects, batch by batch; an import that was killed goes on where it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zoneinfo
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+
+from dialplane.core.intake import Columns, NewContact, Reject, Row, decide, missing_columns
+from dialplane.engine.contact_file import Table, open_table
+from dialplane.engine.numbering import read_number
+from dialplane.errors import Conflict, Invalid, NotFound
+from dialplane.ports import Clock, Files
+from dialplane.store.postgres import Connection, Database, rows, sql
+from dialplane.store.turn import open_command
+
+BATCH_ROWS = 5000
+REJECTS_PAGE = 1000
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import came to."""
+
+    contacts: int
+    rejects: int
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """One line of the reject file."""
+
+    row: int
+    field: str
+    value: str
+    reason: str
+    fix: str
+
+
+class Intake:
+    """Imports of one organization's campaigns."""
+
+    def __init__(self, database: Database, clock: Clock, files: Files, organization_id: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._files = files
+        self._organization_id = organization_id
+        self._of = {"organization_id": organization_id}
+
+    def check(self, path: Path, required: frozenset[str]) -> Columns:
+        """The columns of a file that could be imported, before anything is made for it.
+
+        Raises Invalid: no such file, empty, header only, no phone column, a template variable without a column.
+        """
+        with _opened(path) as chunks:
+            table = open_table(chunks, name=path.name)
+            columns = _columns(table, required)
+            if next(table.rows, None) is None:
+                raise Invalid(f"{path.name} has a header and no contacts below it")
+        return columns
+
+    async def store(self, campaign_id: int, path: Path, default_region: str | None) -> None:
+        """Keep a copy of the file as the campaign's; from here on the import can be finished whatever happens."""
+        key = f"contacts/{self._organization_id}/{uuid4()}.csv"
+        await asyncio.to_thread(self._files.put, key, path)
+        try:
+            async with self._database.transaction() as connection:
+                file_id = await sql.create_contact_file(
+                    connection,
+                    uuid=uuid4(),
+                    campaign_id=campaign_id,
+                    name=path.name,
+                    key=key,
+                    default_region=default_region,
+                    now=self._clock.now(),
+                    **self._of,
+                )
+        except asyncpg.UniqueViolationError:
+            raise Conflict(f"another file of campaign {campaign_id} is being imported: wait for it") from None
+        if file_id is None:
+            raise NotFound(f"there is no campaign {campaign_id}")
+
+    async def run(
+        self,
+        campaign_id: int,
+        required: frozenset[str],
+        *,
+        strict: bool = False,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> Imported | None:
+        """Import what is left of the campaign's unfinished file, and seal it; None where there is none.
+
+        strict: a single bad row stops it with Invalid, and the caller discards the campaign.
+        """
+        async with self._database.connection() as connection:
+            file = await sql.unfinished_file(connection, campaign_id=campaign_id, **self._of)
+            campaign = await sql.campaign(connection, campaign_id=campaign_id, **self._of)
+        if file is None:
+            return None
+        table = open_table(self._files.read(file["key"]), name=file["name"])
+        columns = _columns(table, required)
+        batches = _batches(table.rows, columns, file["default_region"], required, after=file["rows_read"])
+        batch = _Batch(self._of, campaign_id, str(campaign["uuid"]), file["id"], file["sequence_base"], columns)
+        while (decided := await asyncio.to_thread(next, batches, None)) is not None:
+            rejects = await self._write(batch, decided)
+            on_progress(decided.last_row)
+            if strict and rejects:
+                first = rejects[0]
+                raise Invalid(
+                    f"{file['name']}, row {first.row_number}, {first.field or 'whole row'}: {first.reason}; {first.fix}"
+                    ". --strict accepts no bad row, so nothing was imported"
+                )
+        names = list(dict.fromkeys([*campaign["variable_names"], *(name for _, name in columns.variables)]))
+        return await self._seal(file["id"], names)
+
+    async def _write(self, batch: _Batch, decided: _Decided) -> list[Reject]:
+        """One batch in one transaction: contacts, rejects, and how far the file has been read."""
+        async with self._database.transaction() as connection:
+            if (read := await sql.lock_file(connection, file_id=batch.file_id, **self._of)) is None:
+                raise Conflict("another process has finished this import")
+            fresh = [contact for contact in decided.contacts if contact.row_number > read]
+            rejects = [reject for reject in decided.rejects if reject.row_number > read]
+            added = await self._add_contacts(connection, batch, fresh)
+            rejects += await self._duplicates(connection, batch, [c for c in fresh if c.row_number not in added])
+            rejects.sort(key=lambda reject: reject.row_number)
+            await self._add_rejects(connection, batch, rejects)
+            await sql.checkpoint_file(
+                connection,
+                file_id=batch.file_id,
+                rows_read=max(read, decided.last_row),
+                contacts=len(added),
+                rejects=len(rejects),
+                **self._of,
+            )
+        return rejects
+
+    async def _add_contacts(self, connection: Connection, batch: _Batch, contacts: Sequence[NewContact]) -> set[int]:
+        """Rows that became contacts; the others have the number of an earlier row."""
+        groups = await zone_groups(connection, self._organization_id, {contact.zones for contact in contacts})
+        await sql.add_cursors(
+            connection, campaign_id=batch.campaign_id, zone_group_ids=sorted(groups.values()), **self._of
+        )
+        added = sql.add_contacts(
+            connection,
+            campaign_id=batch.campaign_id,
+            campaign_uuid=batch.campaign_uuid,
+            file_id=batch.file_id,
+            sequence_base=batch.sequence_base,
+            now=self._clock.now(),
+            row_numbers=[contact.row_number for contact in contacts],
+            to_numbers=[contact.to_number for contact in contacts],
+            external_ids=[contact.external_id for contact in contacts],
+            priorities=[contact.priority for contact in contacts],
+            zone_group_ids=[groups[contact.zones] for contact in contacts],
+            variables=[json.dumps(contact.variables, ensure_ascii=False) for contact in contacts],
+            **self._of,
+        )
+        return {row["row_number"] for row in await rows(added)}
+
+    async def _duplicates(self, connection: Connection, batch: _Batch, contacts: Sequence[NewContact]) -> list[Reject]:
+        if not contacts:
+            return []
+        numbers = [contact.to_number for contact in contacts]
+        found = sql.first_rows(connection, campaign_id=batch.campaign_id, to_numbers=numbers, **self._of)
+        first = {row["to_number"]: row["row_number"] for row in await rows(found)}
+        field = batch.columns.names[batch.columns.phone]
+        return [
+            Reject(
+                contact.row_number,
+                field,
+                contact.to_number,
+                f"the same number as row {first[contact.to_number]}"
+                if first[contact.to_number]
+                else "the campaign has this number already",
+                "nothing, if it is the same person: the first row is called; else remove one of the two",
+            )
+            for contact in contacts
+        ]
+
+    async def _add_rejects(self, connection: Connection, batch: _Batch, rejects: Sequence[Reject]) -> None:
+        if rejects:
+            await sql.add_rejects(
+                connection,
+                file_id=batch.file_id,
+                row_numbers=[reject.row_number for reject in rejects],
+                fields=[_storable(reject.field) for reject in rejects],
+                vals=[_storable(reject.value) for reject in rejects],
+                reasons=[_storable(reject.reason) for reject in rejects],
+                fixes=[reject.fix for reject in rejects],
+                **self._of,
+            )
+
+    async def _seal(self, file_id: int, variable_names: list[str]) -> Imported:
+        """Under the organization's lock: from here on its contacts can be claimed."""
+        async with open_command(self._database, self._organization_id, self._clock.instant()) as turn:
+            done = await sql.finish_file(turn.connection, file_id=file_id, now=turn.now, **self._of)
+            if done is None:
+                raise Conflict("another process has finished this import")
+            await sql.seal(
+                turn.connection,
+                campaign_id=done["campaign_id"],
+                sealed_sequence=done["sealed_sequence"],
+                contacts=done["contacts"],
+                variable_names=variable_names,
+                **self._of,
+            )
+            message = f"{done['contacts']} contacts imported, {done['rejects']} rows rejected"
+            await turn.log(done["campaign_id"], "contacts.imported", message)
+            await turn.schedule(turn.now, exclusively=False)
+        async with self._database.connection() as connection:
+            # A fresh table without statistics is planned badly until the server looks at it by itself.
+            await connection.execute("ANALYZE contact")
+        return Imported(contacts=done["contacts"], rejects=done["rejects"])
+
+    async def rejects_page(self, campaign_id: int, after: tuple[int, int]) -> tuple[list[RejectedRow], tuple[int, int]]:
+        """Rejected rows in the order of the file, after (file id, row), and where the next page begins."""
+        async with self._database.connection() as connection:
+            page = sql.rejects_page(
+                connection,
+                campaign_id=campaign_id,
+                after_file=after[0],
+                after_row=after[1],
+                limit=REJECTS_PAGE,
+                **self._of,
+            )
+            found = await rows(page)
+        last = (found[-1]["contact_file_id"], found[-1]["row_number"]) if found else after
+        return [
+            RejectedRow(row["row_number"], row["field"], row["value"], row["reason"], row["fix"]) for row in found
+        ], last
+
+
+async def zone_groups(
+    connection: Connection, organization_id: int, zones: set[tuple[str, ...]]
+) -> dict[tuple[str, ...], int]:
+    """Ids of the groups of these candidate zones; new ones are made."""
+    texts = sorted("|".join(group) for group in zones)
+    await sql.add_zone_groups(connection, organization_id=organization_id, zones=texts)
+    found = await rows(sql.find_zone_groups(connection, organization_id=organization_id, zones=texts))
+    return {tuple(row["zones"].split("|")) if row["zones"] else (): row["id"] for row in found}
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What all batches of one import share."""
+
+    of: dict[str, Any]
+    campaign_id: int
+    campaign_uuid: str
+    file_id: int
+    sequence_base: int
+    columns: Columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    contacts: list[NewContact]
+    rejects: list[Reject]
+    last_row: int
+
+
+def _batches(
+    found: Iterator[Row], columns: Columns, default_region: str | None, required: frozenset[str], *, after: int
+) -> Iterator[_Decided]:
+    """Rows after the row numbered `after`, decided, some thousand at a time."""
+    decided = _Decided([], [], after)
+    for count, row in enumerate((row for row in found if row.number > after), start=1):
+        verdict = decide(
+            row,
+            columns,
+            read_number=read_number,
+            default_region=default_region,
+            known_zone=known_zone,
+            required=required,
+        )
+        if isinstance(verdict, NewContact):
+            decided.contacts.append(verdict)
+        elif verdict is not None:
+            decided.rejects.append(verdict)
+        decided = _Decided(decided.contacts, decided.rejects, row.number)
+        if count % BATCH_ROWS == 0:
+            yield decided
+            decided = _Decided([], [], row.number)
+    yield decided
+
+
+def _columns(table: Table, required: frozenset[str]) -> Columns:
+    columns = Columns.of(table.header)
+    if missing := missing_columns(columns, required):
+        wanted = ", ".join(f"{{{{{name}}}}}" for name in missing)
+        raise Invalid(
+            f"the agent's text uses {wanted}, and the file has no such column; "
+            f"its columns are {', '.join(columns.names)}"
+        )
+    return columns
+
+
+def known_zone(name: str) -> bool:
+    return name in _zones()
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Iterator[bytes]]:
+    """The content of a file on this machine, in chunks. Raises Invalid where it cannot be read."""
+    try:
+        with path.open("rb") as content:
+            yield iter(lambda: content.read(CHUNK_BYTES), b"")
+    except FileNotFoundError:
+        raise Invalid(f"there is no file {path}") from None
+    except IsADirectoryError:
+        raise Invalid(f"{path} is a folder: name a CSV file in it") from None
+    except PermissionError:
+        raise Invalid(f"{path} cannot be read: its permissions do not let you") from None
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,0 +1,185 @@
+"""Settling ended calls: outcome -> history, progress, retry or finish, in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from dialplane.core.attempt import ContactState, Conversation, Outcome
+from dialplane.core.campaign import CampaignState
+from dialplane.core.disposition import BREAKER_FAULTS, MEANINGS, REFUSALS, Disposition
+from dialplane.core.retry import Finish, Retry
+from dialplane.store.postgres import Connection, Row, rows, sql
+from dialplane.store.turn import due_rank, retry_policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedCall:
+    """An attempt that came to its end. spent: the carrier had accepted it."""
+
+    organization_id: int
+    attempt_id: int
+    outcome: Outcome
+    spent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A failed call that a breaker wants to look at."""
+
+    campaign_id: int
+    carrier_id: int
+
+
+def refused(ended_at: datetime, disposition: Disposition, cause: str, sip_status: int | None) -> tuple[Outcome, bool]:
+    """The outcome of a call that the carrier did not accept, and whether it spends an attempt.
+
+    Rate and capacity refusals are free; any other final word on a contact counts as the try that it was.
+    """
+    outcome = Outcome(disposition=disposition, ended_at=ended_at, cause=cause, sip_status=sip_status)
+    return outcome, disposition not in REFUSALS
+
+
+async def settle(
+    connection: Connection, organization_id: int, worker_id: UUID, ended: Sequence[EndedCall]
+) -> set[Fault]:
+    """Write what the calls came to and move their contacts on. Calls that had been settled before change nothing."""
+    if not ended:
+        return set()
+    once = list({call.attempt_id: call for call in ended}.values())
+    settled = await _end_attempts(connection, organization_id, once)
+    if not settled:
+        return set()
+    contacts = await _settle_contacts(connection, organization_id, settled)
+    await _count(connection, organization_id, worker_id, settled, contacts)
+    await _stop_calling(connection, organization_id, settled)
+    return {
+        Fault(row["campaign_id"], row["carrier_id"])
+        for row in settled
+        if Disposition(row["disposition"]) in BREAKER_FAULTS
+    }
+
+
+async def _end_attempts(connection: Connection, organization_id: int, ended: Sequence[EndedCall]) -> list[Row]:
+    outcomes = [call.outcome for call in ended]
+    return await rows(
+        sql.end_attempts(
+            connection,
+            organization_id=organization_id,
+            ids=[call.attempt_id for call in ended],
+            dispositions=[outcome.disposition.value for outcome in outcomes],
+            spent=[call.spent for call in ended],
+            ended_ats=[outcome.ended_at for outcome in outcomes],
+            placed_ats=[outcome.placed_at for outcome in outcomes],
+            ringing_ats=[outcome.ringing_at for outcome in outcomes],
+            answered_ats=[outcome.answered_at for outcome in outcomes],
+            sip_statuses=[outcome.sip_status for outcome in outcomes],
+            causes=[outcome.cause for outcome in outcomes],
+            transcripts=[_transcript(outcome.conversation) for outcome in outcomes],
+            gathered=[_gathered(outcome.conversation) for outcome in outcomes],
+            recordings=[outcome.recording for outcome in outcomes],
+        )
+    )
+
+
+async def _settle_contacts(connection: Connection, organization_id: int, settled: Sequence[Row]) -> list[Row]:
+    decisions = [decide(row) for row in settled]
+    return await rows(
+        sql.settle_contacts(
+            connection,
+            organization_id=organization_id,
+            contact_ids=[row["contact_id"] for row in settled],
+            states=[decision.state.value for decision in decisions],
+            dispositions=[decision.disposition.value for decision in decisions],
+            spent=[int(row["spent"]) for row in settled],
+            refusals=[0 if row["spent"] else row["refusals"] + 1 for row in settled],
+            ranks=[due_rank(row["priority"]) for row in settled],
+            due_ats=[decision.due_at for decision in decisions],
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decision:
+    state: ContactState
+    disposition: Disposition
+    due_at: datetime | None = None
+
+
+def decide(row: Row) -> _Decision:
+    """What becomes of a contact whose attempt ended; `row` is an answer of `end_attempts`."""
+    disposition = Disposition(row["disposition"])
+    answered = row["answered_at"] is not None
+    if CampaignState(row["campaign_state"]) is CampaignState.CANCELLED:
+        return _finished(disposition)
+    # A call that never reached the carrier is as free as one that it refused.
+    judged = disposition if row["spent"] or disposition in REFUSALS else Disposition.CAPACITY
+    verdict: Retry | Finish = retry_policy(row).decide(
+        judged,
+        ended_at=row["ended_at"],
+        answered=answered,
+        spent=row["spent_before"] + int(row["spent"]),
+        refusals=row["refusals"] + 1,
+    )
+    if isinstance(verdict, Retry):
+        return _Decision(state=ContactState.WAITING, disposition=disposition, due_at=verdict.not_before)
+    return _finished(verdict.disposition)
+
+
+def _finished(disposition: Disposition) -> _Decision:
+    reached = disposition is Disposition.ANSWERED
+    return _Decision(state=ContactState.REACHED if reached else ContactState.EXHAUSTED, disposition=disposition)
+
+
+async def _count(
+    connection: Connection, organization_id: int, worker_id: UUID, settled: Sequence[Row], contacts: Iterable[Row]
+) -> None:
+    counts: Counter[tuple[int, str]] = Counter()
+    for row in settled:
+        counts[row["campaign_id"], "attempts"] += 1
+        counts[row["campaign_id"], f"disposition.{row['disposition']}"] += 1
+    for row in contacts:
+        if row["state"] in (ContactState.REACHED, ContactState.EXHAUSTED):
+            counts[row["campaign_id"], row["state"]] += 1
+    await sql.add_progress(
+        connection,
+        organization_id=organization_id,
+        worker_id=worker_id,
+        campaign_ids=[campaign_id for campaign_id, _ in counts],
+        measures=[measure for _, measure in counts],
+        counts=list(counts.values()),
+    )
+
+
+async def _stop_calling(connection: Connection, organization_id: int, settled: Sequence[Row]) -> None:
+    """Who refused all calls (SIP 607) goes to the do-not-call list. Source: RFC 8197."""
+    numbers = [row["to_number"] for row in settled if MEANINGS[Disposition(row["disposition"])].do_not_call]
+    if numbers:
+        await rows(
+            sql.add_do_not_call(
+                connection,
+                organization_id=organization_id,
+                to_numbers=numbers,
+                source="call",
+                note="the person called refuses such calls",
+                now=max(row["ended_at"] for row in settled),
+            )
+        )
+
+
+def _transcript(conversation: Conversation) -> str | None:
+    if not conversation.transcript:
+        return None
+    said = [
+        {"speaker": said.speaker, "text": said.text, "at_seconds": round(said.at_seconds, 3)}
+        for said in conversation.transcript
+    ]
+    return json.dumps(said, ensure_ascii=False)
+
+
+def _gathered(conversation: Conversation) -> str | None:
+    return json.dumps(dict(conversation.gathered), ensure_ascii=False) if conversation.gathered else None

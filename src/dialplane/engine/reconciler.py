@@ -1,0 +1,222 @@
+"""Attempts that nobody speaks for: ask the carrier by our id, then adopt, send again, or wait and give up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from dialplane.core import plan
+from dialplane.core.attempt import AttemptState, ContactState, Order, Outcome
+from dialplane.core.campaign import CampaignState
+from dialplane.core.disposition import Disposition
+from dialplane.core.intake import template_values
+from dialplane.engine.calls import Calls, Carriers, last_deadline
+from dialplane.engine.dispatcher import SEND_GRACE, SEND_WINDOW
+from dialplane.engine.outcomes import EndedCall, settle
+from dialplane.errors import CarrierUnavailable
+from dialplane.ports import Clock, Lookup
+from dialplane.store.postgres import Database, Row, rows, sql
+from dialplane.store.turn import Turn, call_limits, open_turn
+
+SILENCE = timedelta(seconds=5)  # a worker not heard of for this long is gone; its calls are asked about
+PAGE = 100
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0  # between two questions about one call
+
+log = structlog.get_logger()
+
+
+class Reconciler:
+    """Finds the attempts of dead workers and those past their deadline. Any number of workers may run it at once."""
+
+    def __init__(self, database: Database, clock: Clock, worker_id: UUID, carriers: Carriers, calls: Calls) -> None:
+        self._database = database
+        self._clock = clock
+        self._worker_id = worker_id
+        self._carriers = carriers
+        self._calls = calls
+        self._asked: dict[int, tuple[datetime, float]] = {}  # attempt id -> do not ask before, pause after that
+
+    async def reconcile(self, organization_id: int) -> datetime | None:
+        """One pass. The answer: when the next could find something."""
+        await self._take_back_expired(organization_id)
+        overdue = await self._overdue(organization_id)
+        self._asked = {row["id"]: self._asked[row["id"]] for row in overdue if row["id"] in self._asked}
+        for row in overdue:
+            await self._reconcile(row)
+        async with self._database.connection() as connection:
+            deadline = await sql.next_deadline(connection, organization_id=organization_id)
+        return min([at for at, _ in self._asked.values()] + ([deadline] if deadline else []), default=None)
+
+    async def _take_back_expired(self, organization_id: int) -> None:
+        async with open_turn(self._database, organization_id, self._clock.instant()) as turn:
+            if turn is not None and await turn.take_back_expired():
+                await turn.schedule(turn.now, exclusively=False)
+
+    async def _overdue(self, organization_id: int) -> list[Row]:
+        async with self._database.connection() as connection:
+            live = [self._worker_id]
+            if not self._clock.virtual:
+                live += [row["id"] for row in await rows(sql.live_workers(connection, silent=SILENCE))]
+            return await rows(
+                sql.overdue(
+                    connection,
+                    organization_id=organization_id,
+                    now=self._clock.instant(),
+                    worker_id=self._worker_id,
+                    live_workers=live,
+                    limit=PAGE,
+                )
+            )
+
+    async def _reconcile(self, row: Row) -> None:
+        now: datetime = row["now"]
+        order = _order(row)
+        ask_at, pause = self._asked.get(order.attempt_id, (now, FIRST_PAUSE_SECONDS))
+        if row["state"] == AttemptState.UNKNOWN and row["worker_id"] == self._worker_id:
+            if row["deadline_at"] <= now:
+                await self._give_up(order, row, now)
+                return
+            if ask_at > now:
+                return
+        elif not await self._adopt(order, row, now):
+            return  # somebody else moved it
+        self._asked[order.attempt_id] = (now + timedelta(seconds=pause), min(2 * pause, LONGEST_PAUSE_SECONDS))
+        await self._ask(order, row, now)
+
+    async def _adopt(self, order: Order, row: Row, now: datetime) -> bool:
+        # Past its last deadline, an attempt gets one more question and the time for its answer.
+        deadline = max(last_deadline(order, row["sent_at"]), now + SILENCE)
+        async with self._database.connection() as connection:
+            adopted = await rows(
+                sql.adopt(
+                    connection,
+                    organization_id=order.organization_id,
+                    worker_id=self._worker_id,
+                    ids=[order.attempt_id],
+                    states=[row["state"]],
+                    workers=[row["worker_id"]],
+                    deadlines=[deadline],
+                )
+            )
+        return bool(adopted)
+
+    async def _ask(self, order: Order, row: Row, now: datetime) -> None:
+        carrier = await self._carriers.get(order.organization_id, order.carrier_id)
+        self._calls.track(order)  # before the question: its answer may bring events
+        try:
+            answer = await carrier.lookup(order)
+        except CarrierUnavailable:
+            return
+        log.info("attempt.looked_up", attempt_id=order.attempt_id, campaign_id=order.campaign_id, answer=answer.value)
+        if answer is Lookup.KNOWN:
+            if now < last_deadline(order, row["sent_at"]):
+                self._calls.confirm(order.attempt_uuid, now)
+                self._asked.pop(order.attempt_id, None)
+        elif answer is Lookup.NEVER_PLACED and row["placed_at"] is None:
+            sent_by = row["send_before"] + timedelta(seconds=order.limits.send_timeout_seconds)
+            if now > sent_by:
+                await self._send_again(order)
+            else:
+                self._asked[order.attempt_id] = (sent_by + SEND_GRACE, FIRST_PAUSE_SECONDS)
+
+    async def _send_again(self, order: Order) -> None:
+        """Certainly never placed: the same attempt goes out, if it still may; else it ends unspent."""
+        async with open_turn(self._database, order.organization_id, self._clock.instant()) as turn:
+            if turn is None:
+                return
+            again = await self._again(turn, order)
+            if again is None:
+                outcome = Outcome(disposition=Disposition.CANCELED, ended_at=turn.now, cause="never placed")
+                await self._end(turn, order, outcome, spent=False)
+        if again is not None:
+            self._asked.pop(order.attempt_id, None)
+            self._calls.place_again(again)
+
+    async def _again(self, turn: Turn, order: Order) -> Order | None:
+        """The order with a new hour, committed as `sending`; None where it may not go out now."""
+        campaign = next((c for c in await turn.campaigns() if c.id == order.campaign_id), None)
+        contact = await sql.sendable(turn.connection, organization_id=turn.organization_id, attempt_id=order.attempt_id)
+        if campaign is None or campaign.state is not CampaignState.RUNNING or contact["do_not_call"]:
+            return None
+        resting = campaign.trunk.suspended_until is not None and campaign.trunk.suspended_until > turn.now
+        if resting or contact["contact_state"] != ContactState.DIALING:
+            return None
+        zones = (await turn.zone_groups([contact["zone_group_id"]]))[contact["zone_group_id"]]
+        closes = plan.closes_at(campaign.policies.window.opening(zones, turn.now))
+        if plan.callable_at(campaign.policies.window, zones, turn.now) != turn.now:
+            return None
+        pacing = plan.paces(campaign, turn.cps, turn.tat)
+        if any(pace.cps is not None and pace.tat is not None and pace.tat > turn.now for pace in pacing):
+            return None
+        send_before = turn.now + SEND_WINDOW if closes is None else min(turn.now + SEND_WINDOW, closes)
+        deadline = send_before + timedelta(seconds=order.limits.send_timeout_seconds) + SEND_GRACE
+        sent = await sql.send_again(
+            turn.connection,
+            organization_id=turn.organization_id,
+            worker_id=self._worker_id,
+            id=order.attempt_id,
+            send_before=send_before,
+            deadline=deadline,
+            now=turn.now,
+        )
+        if sent is None:
+            return None
+        tats = {pace.scope: turn.now + pace.spacing for pace in pacing}
+        await turn.pace(
+            organization_tat=tats["organization"] if turn.cps is not None else None,
+            carrier_tats={campaign.trunk.id: tats[f"carrier:{campaign.trunk.id}"]} if campaign.trunk.cps else {},
+            campaigns={campaign.id: (tats[f"campaign:{campaign.id}"], campaign.rotation)},
+        )
+        return replace(order, send_at=turn.now, send_before=send_before)
+
+    async def _give_up(self, order: Order, row: Row, now: datetime) -> None:
+        """Nobody could tell what became of it: the attempt is spent and is not dialled again of itself."""
+        async with open_turn(self._database, order.organization_id, self._clock.instant()) as turn:
+            if turn is not None:
+                outcome = Outcome(
+                    disposition=Disposition.UNKNOWN,
+                    ended_at=now,
+                    ringing_at=row["ringing_at"],
+                    answered_at=row["answered_at"],
+                    cause="the carrier could not tell what became of it",
+                )
+                await self._end(turn, order, outcome, spent=True)
+
+    async def _end(self, turn: Turn, order: Order, outcome: Outcome, *, spent: bool) -> None:
+        ended: Sequence[EndedCall] = [
+            EndedCall(organization_id=turn.organization_id, attempt_id=order.attempt_id, outcome=outcome, spent=spent)
+        ]
+        await settle(turn.connection, turn.organization_id, self._worker_id, ended)
+        await turn.schedule(turn.now, exclusively=False)
+        self._asked.pop(order.attempt_id, None)
+        self._calls.forget(order.attempt_uuid)
+
+
+def _order(row: Row) -> Order:
+    return Order(
+        organization_id=row["organization_id"],
+        campaign_id=row["campaign_id"],
+        attempt_id=row["id"],
+        attempt_uuid=row["uuid"],
+        contact_id=row["contact_id"],
+        number=row["number"],
+        carrier_id=row["carrier_id"],
+        to_number=row["to_number"],
+        from_number=row["from_number"],
+        agent_id=row["agent_id"],
+        agent_version=row["agent_version"],
+        variables=template_values(
+            row["variables"],
+            to_number=row["to_number"],
+            external_id=row["external_id"],
+            zones=row["zones"],
+            priority=row["priority"],
+        ),
+        send_at=row["send_at"],
+        send_before=row["send_before"],
+        limits=call_limits(row),
+    )

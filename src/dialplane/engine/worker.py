@@ -1,0 +1,230 @@
+"""The loop of one worker: settle, turn, send, write down, reconcile; then wait for whatever comes first."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import structlog
+
+from dialplane.engine.calls import LOOK_AHEAD, Agents, Calls, Carriers
+from dialplane.engine.dispatcher import Dispatcher, TurnResult
+from dialplane.engine.outcomes import EndedCall, Fault
+from dialplane.engine.reconciler import Reconciler
+from dialplane.errors import EnvironmentFault
+from dialplane.ports import Clock
+from dialplane.store.postgres import CONNECTION_FAULTS, Database, describe, rows, sql
+
+IDLE_POLL = timedelta(milliseconds=250)  # how often a worker looks for work that nobody told it of
+TAKEN_PAUSE = timedelta(milliseconds=5)  # another worker's turn is over by then
+HEARTBEAT = timedelta(seconds=1)
+RECONCILE = timedelta(seconds=1)
+ORGANIZATIONS = 8  # looked at in one round
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """A worker that gives its lines to one campaign."""
+
+    organization_id: int
+    campaign_id: int
+
+
+class Worker:
+    """Any number of these, in any number of processes, dial the same campaigns.
+
+    capacity: the most lines that this one uses. finished: asked whenever it is idle; True ends `run`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        carriers: Carriers,
+        agents: Agents,
+        *,
+        capacity: int = 500,
+        only: Only | None = None,
+        finished: Callable[[], Awaitable[bool]] | None = None,
+        worker_id: UUID | None = None,
+    ) -> None:
+        self.worker_id = worker_id or uuid4()
+        self._database = database
+        self._clock = clock
+        self._capacity = capacity
+        self._only = only
+        self._finished = finished
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self.calls = Calls(database, clock, self.worker_id, carriers, agents, self._wake)
+        only_campaign = only.campaign_id if only else None
+        self._dispatcher = Dispatcher(database, clock, self.worker_id, only_campaign=only_campaign)
+        self._reconciler = Reconciler(database, clock, self.worker_id, carriers, self.calls)
+        self._unsettled: dict[int, list[EndedCall]] = defaultdict(list)
+        self._faults: dict[int, set[Fault]] = defaultdict(set)
+        self._turn_at: dict[int, datetime] = {}  # organizations that this worker itself wants to look at again
+        self._poll_at: datetime | None = None
+        self._reconcile_at: datetime | None = None
+        self._reconciling = False
+        self._beat_at: datetime | None = None
+
+    def stop(self) -> None:
+        """Start nothing more; `run` returns once the calls in progress have ended and are settled."""
+        self._stopping = True
+        self.calls.forget_orders()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Dial until stopped, or until `finished` says so. A lost database is waited for; calls go on."""
+        try:
+            while not (self._idle() and (self._stopping or await self._is_finished())):
+                self._wake.clear()
+                try:
+                    await self._step()
+                    await self._clock.wait(self._wake, self._next_at())
+                except CONNECTION_FAULTS as fault:
+                    await self._recover(fault)
+        finally:
+            await self._leave()
+
+    async def _is_finished(self) -> bool:
+        if self._finished is None:
+            return False
+        try:
+            return await self._finished()
+        except CONNECTION_FAULTS:
+            return False  # the step that follows meets the same fault and recovers
+
+    def _idle(self) -> bool:
+        return not self.calls.in_flight and not any(self._unsettled.values())
+
+    async def _step(self) -> None:
+        await self._beat()
+        for call in self.calls.take_ended():
+            self._unsettled[call.organization_id].append(call)
+        for organization_id in await self._organizations():
+            await self._turn(organization_id)
+        self.calls.send_due()
+        self.calls.flush()
+        self._start_reconciling()
+
+    # --- turns -------------------------------------------------------------------------------------------
+
+    async def _organizations(self) -> list[int]:
+        """Where a turn is wanted: calls to settle, an instant that has come, or work that the database knows of."""
+        now = self._clock.now()
+        wanted = [organization_id for organization_id, ended in self._unsettled.items() if ended]
+        wanted += [organization_id for organization_id, at in self._turn_at.items() if at <= now]
+        if self._room() > 0 and (self._poll_at is None or self._poll_at <= now):
+            wanted += await self._poll()
+            self._poll_at = None if self._clock.virtual else now + IDLE_POLL
+        return list(dict.fromkeys(wanted))
+
+    async def _poll(self) -> list[int]:
+        if self._only is not None:
+            return [self._only.organization_id]
+        async with self._database.connection() as connection:
+            due = sql.due_organizations(connection, now=self._clock.instant(), limit=ORGANIZATIONS)
+            return [row["id"] for row in await rows(due)]
+
+    def _room(self) -> int:
+        return 0 if self._stopping else max(0, self._capacity - self.calls.in_flight)
+
+    async def _turn(self, organization_id: int) -> None:
+        ended = self._unsettled[organization_id]
+        result = await self._dispatcher.turn(organization_id, ended, self._room(), self._faults[organization_id])
+        if result is None:
+            self._faults[organization_id] |= await self._dispatcher.settle_alone(organization_id, ended)
+            self._turn_at[organization_id] = self._clock.now() + TAKEN_PAUSE
+        else:
+            self._faults.pop(organization_id, None)
+            self._plan_next(organization_id, result)
+        del self._unsettled[organization_id]
+
+    def _plan_next(self, organization_id: int, result: TurnResult) -> None:
+        self.calls.add(result.orders)
+        self._turn_at.pop(organization_id, None)
+        # In real time the database's clock and ours may differ: what counts is how far ahead the instant lies.
+        ahead = self._clock.now() - result.now
+        if result.next_at is not None and self._room() > 0 and (self._only or self._clock.virtual):
+            self._turn_at[organization_id] = result.next_at + ahead
+        if result.deadline_at is not None and self._clock.virtual:
+            self._reconcile_by(result.deadline_at)
+
+    # --- reconciling -------------------------------------------------------------------------------------
+
+    def _start_reconciling(self) -> None:
+        now = self._clock.now()
+        if self.calls.unclear.is_set():
+            self.calls.unclear.clear()
+            self._reconcile_at = now
+        if self._reconcile_at is None and not self._clock.virtual:
+            self._reconcile_at = now
+        if self._reconciling or self._reconcile_at is None or self._reconcile_at > now:
+            return
+        self._reconciling = True
+        self._reconcile_at = None
+        self._clock.spawn(self._reconcile())
+
+    async def _reconcile(self) -> None:
+        try:
+            for organization_id in await self._with_calls():
+                next_at = await self._reconciler.reconcile(organization_id)
+                if next_at is not None and self._clock.virtual:
+                    self._reconcile_by(max(next_at, self._clock.now()))
+            if not self._clock.virtual:
+                self._reconcile_by(self._clock.now() + RECONCILE)
+        finally:
+            self._reconciling = False
+            self._turn_at.update({self._only.organization_id: self._clock.now()} if self._only else {})
+            self._wake.set()
+
+    def _reconcile_by(self, at: datetime) -> None:
+        self._reconcile_at = at if self._reconcile_at is None else min(self._reconcile_at, at)
+
+    async def _with_calls(self) -> list[int]:
+        if self._only is not None:
+            return [self._only.organization_id]
+        async with self._database.connection() as connection:
+            return [row["organization_id"] for row in await rows(sql.organizations_with_calls(connection))]
+
+    # --- the worker itself -------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        """Say that this worker lives; others take over the calls of one that is silent."""
+        if self._clock.virtual or (self._beat_at is not None and self._beat_at > self._clock.now()):
+            return
+        async with self._database.connection() as connection:
+            await sql.beat(connection, worker_id=self.worker_id, host=socket.gethostname(), pid=os.getpid(), now=None)
+        self._beat_at = self._clock.now() + HEARTBEAT
+
+    async def _leave(self) -> None:
+        try:
+            async with self._database.connection() as connection:
+                await sql.leave(connection, worker_id=self.worker_id)
+        except CONNECTION_FAULTS as fault:
+            log.warning("worker.left_silently", error=describe(fault))
+
+    async def _recover(self, fault: BaseException) -> None:
+        log.warning("database.lost", error=describe(fault))
+        try:
+            await self._database.recover()
+        except EnvironmentFault as failure:
+            log.error("database.not_recovered", error=str(failure))
+        await asyncio.sleep(0.2)
+
+    def _next_at(self) -> datetime | None:
+        instants = [*self._turn_at.values()]
+        send_at = self.calls.next_send_at
+        if send_at is not None:
+            instants.append(send_at if self._clock.virtual else send_at - LOOK_AHEAD)
+        instants += [at for at in (self._poll_at, self._reconcile_at, self._beat_at) if at is not None]
+        return min(instants, default=None)

@@ -1,0 +1,182 @@
+"""What the engine asks of the outside: a carrier, an agent, a clock, files. One class each, in plain words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID
+
+from dialplane.core.attempt import Conversation, Order
+from dialplane.core.disposition import Disposition
+
+# --- clock ---------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """Time for the engine and the simulated carrier: real, or virtual so that days pass in seconds."""
+
+    virtual: bool
+
+    def now(self) -> datetime:
+        """The present instant, UTC."""
+
+    def instant(self) -> datetime | None:
+        """What SQL gets as `$now`: None in real time (the database's own clock counts), else the virtual instant."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+    def call_at(self, at: datetime, callback: Callable[[], None]) -> Callable[[], None]:
+        """Run `callback` once at `at` (at once if that has passed); the answer cancels it."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside the caller. Virtual time stands still until it is done. What it raises, `wait` raises."""
+
+    async def sleep_until(self, at: datetime) -> None:
+        """Return at `at`. Only for waits shorter than a turn: in virtual time it must not lie ahead."""
+
+    async def wait(self, wake: asyncio.Event, until: datetime | None) -> None:
+        """Return when `wake` is set or `until` has come. In virtual time this is what moves time."""
+
+
+# --- carrier -------------------------------------------------------------------------------------
+
+
+class Line(Protocol):
+    """An answered call as an agent sees it: words in, words out.
+
+    Both raise HungUp once the other side has gone; anything else they raise means that the agent could not work.
+    """
+
+    async def say(self, text: str) -> float:
+        """Speak, return when it has been said: the seconds since the answer at which it began."""
+
+    async def hear(self, expected: tuple[str, ...] = ()) -> tuple[str, float] | None:
+        """What the other side says next and when it began, or None for silence. `expected`: likely answers."""
+
+    async def hang_up(self) -> None:
+        """End the call; what was said stands."""
+
+
+class HungUp(Exception):
+    """The other side ended the call: an ordinary end of a conversation, not an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ringing:
+    attempt_uuid: UUID
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """line: the conversation, or None where a machine answered."""
+
+    attempt_uuid: UUID
+    at: datetime
+    line: Line | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The final event of a call. Earlier instants are repeated here, so that a lost event loses nothing."""
+
+    attempt_uuid: UUID
+    at: datetime
+    disposition: Disposition
+    placed_at: datetime | None = None
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+    sip_status: int | None = None
+    cause: str = ""
+
+
+CallEvent = Ringing | Answered | Ended
+
+
+class Lookup(StrEnum):
+    """A carrier's answer about a call it may or may not have placed."""
+
+    KNOWN = "known"  # it was placed; its events, past ones included, now come to the one who asked
+    NEVER_PLACED = "never_placed"  # certain: nothing was placed under this id
+    CANNOT_TELL = "cannot_tell"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierLimits:
+    """What the carrier allows and how long its calls may take; the engine paces and sets deadlines by it.
+
+    slow_start: begin with few lines after start, resume and window opening.
+    """
+
+    cps: float | None = None
+    max_lines: int | None = None
+    send_timeout_seconds: float = 5.0
+    ring_timeout_seconds: float = 60.0
+    max_call_seconds: float = 3600.0
+    slow_start: bool = True
+
+
+class Carrier(Protocol):
+    """How calls reach the telephone network. Events may come twice, late and out of order."""
+
+    limits: CarrierLimits
+
+    def listen(self, receive: Callable[[CallEvent], None]) -> None:
+        """Send the events of all calls to `receive`; called once, before the first call."""
+
+    async def probe(self) -> str | None:
+        """None when calls can be placed, else the reason why not, for the operator."""
+
+    async def place(self, order: Order) -> str:
+        """Start the call; return the carrier's own id as soon as it accepts.
+
+        Busy, no answer, voicemail come later as events: results, not errors.
+        Raises: CarrierRefused, CarrierUnavailable, PlacementUnknown.
+        """
+
+    async def lookup(self, order: Order) -> Lookup:
+        """Ask for a call by our id. Raises CarrierUnavailable where the carrier cannot be asked at present."""
+
+    async def hang_up(self, attempt_uuid: UUID) -> None:
+        """End a call in progress; its `Ended` follows. Unknown calls are ignored."""
+
+    async def close(self) -> None:
+        """Release connections; calls in progress are left alone."""
+
+
+# --- agent ---------------------------------------------------------------------------------------
+
+
+class Agent(Protocol):
+    """What talks to the person who answers."""
+
+    def variables(self) -> frozenset[str]:
+        """Names of the contact variables its texts use, as spelled there."""
+
+    def fields(self) -> tuple[str, ...]:
+        """Names of the data that it gathers, in order: columns of the report."""
+
+    async def talk(self, line: Line, variables: Mapping[str, str]) -> Conversation:
+        """Hold the conversation; an early end by the other side (HungUp) still returns what was said."""
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+class Files(Protocol):
+    """Where uploaded and produced files live, by key: 'contacts/7/4f..csv'."""
+
+    def put(self, key: str, source: Path) -> None:
+        """Store a copy of `source`, as a stream. Raises EnvironmentFault when the disk is full."""
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """The content in chunks. Raises NotFound."""
+
+    def delete(self, key: str) -> None:
+        """Remove it; a missing file is ignored."""

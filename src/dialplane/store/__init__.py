@@ -1,0 +1,1 @@
+"""Postgres: the only state there is."""

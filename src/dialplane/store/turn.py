@@ -1,0 +1,484 @@
+"""One dispatch turn as statements: the organization is locked from the first to the last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from dialplane.core.attempt import CallLimits, Order
+from dialplane.core.breaker import CircuitBreaker
+from dialplane.core.campaign import Campaign, CampaignState, Policies, Trunk
+from dialplane.core.numbers import CallerId
+from dialplane.core.retry import RetryPolicy
+from dialplane.core.window import CallingWindow
+from dialplane.store.postgres import Connection, Database, Row, rows, sql
+
+RETRY_RANK = 10  # of what has no priority: retries, take-backs, clashes, late additions
+
+
+def due_rank(priority: int) -> int:
+    """Where a contact of this priority (0 none, 9 highest) stands among the due: lower first, 0 is for callbacks."""
+    return RETRY_RANK - priority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Open attempts of an organization by what they count against, and the earliest of their deadlines."""
+
+    total: int = 0
+    by_campaign: Mapping[int, int] = field(default_factory=dict)
+    by_carrier: Mapping[int, int] = field(default_factory=dict)
+    by_number: Mapping[int, int] = field(default_factory=dict)
+    deadline_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueHead:
+    """The earliest due row of one rank and zone group."""
+
+    rank: int
+    zone_group_id: int
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """How far the fresh contacts of one zone group have been taken."""
+
+    zone_group_id: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A contact taken for a call, or found on the do-not-call list. sequence: its place, when taken by the cursor."""
+
+    contact_id: int
+    to_number: str
+    external_id: str | None
+    variables: Mapping[str, str]
+    attempts: int
+    priority: int
+    zone_group_id: int
+    skipped: bool
+    sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """An order that has not been written yet, with the id of its caller ID and the deadline of sending it."""
+
+    order: Order
+    number_id: int
+    deadline_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentCalls:
+    """Calls that ended in a breaker's window; `calls` names the latest faults."""
+
+    ended: int
+    faults: int
+    calls: Sequence[str]
+
+
+class Turn:
+    """Statements of one turn. `now` is the instant read with the lock; everything in the turn computes with it."""
+
+    def __init__(self, connection: Connection, organization: Row) -> None:
+        self.connection = connection
+        self.organization_id: int = organization["id"]
+        self.now: datetime = organization["now"]
+        self.max_lines: int = organization["max_lines"]
+        self.cps: float | None = organization["cps"]
+        self.tat: datetime | None = organization["tat"]
+
+    async def load(self) -> Load:
+        """Counted in a statement of its own, after the lock."""
+        found = await rows(sql.load(self.connection, organization_id=self.organization_id))
+        by_campaign: dict[int, int] = {}
+        by_carrier: dict[int, int] = {}
+        by_number: dict[int, int] = {}
+        for row in found:
+            for counts, key in ((by_campaign, "campaign_id"), (by_carrier, "carrier_id"), (by_number, "number_id")):
+                counts[row[key]] = counts.get(row[key], 0) + row["open"]
+        return Load(
+            total=sum(by_campaign.values()),
+            by_campaign=by_campaign,
+            by_carrier=by_carrier,
+            by_number=by_number,
+            deadline_at=min((row["deadline_at"] for row in found), default=None),
+        )
+
+    async def start_scheduled(self) -> list[int]:
+        """Ids of campaigns whose hour came with this turn."""
+        started = sql.start_scheduled(self.connection, organization_id=self.organization_id, now=self.now)
+        return [row["id"] for row in await rows(started)]
+
+    async def campaigns(self) -> list[Campaign]:
+        """Running and scheduled ones, by id."""
+        found = await rows(sql.active_campaigns(self.connection, organization_id=self.organization_id))
+        return [_campaign(row) for row in found]
+
+    async def caller_ids(self) -> dict[int, list[CallerId]]:
+        """Active numbers by carrier."""
+        pools: dict[int, list[CallerId]] = {}
+        for row in await rows(sql.active_numbers(self.connection, organization_id=self.organization_id)):
+            caller_id = CallerId(id=row["id"], e164=row["e164"], max_lines=row["max_lines"])
+            pools.setdefault(row["carrier_id"], []).append(caller_id)
+        return pools
+
+    async def due_heads(self, campaign_ids: Sequence[int]) -> dict[int, list[DueHead]]:
+        heads: dict[int, list[DueHead]] = {}
+        found = sql.due_heads(self.connection, organization_id=self.organization_id, campaign_ids=campaign_ids)
+        for row in await rows(found):
+            head = DueHead(rank=row["rank"], zone_group_id=row["zone_group_id"], due_at=row["due_at"])
+            heads.setdefault(row["campaign_id"], []).append(head)
+        return heads
+
+    async def cursors(self, campaign_ids: Sequence[int]) -> dict[int, list[Cursor]]:
+        """Those that have not reached the end."""
+        cursors: dict[int, list[Cursor]] = {}
+        found = sql.open_cursors(self.connection, organization_id=self.organization_id, campaign_ids=campaign_ids)
+        for row in await rows(found):
+            cursor = Cursor(zone_group_id=row["zone_group_id"], sequence=row["sequence"])
+            cursors.setdefault(row["campaign_id"], []).append(cursor)
+        return cursors
+
+    async def zone_groups(self, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        found = await rows(sql.zone_groups(self.connection, organization_id=self.organization_id, ids=ids))
+        return {row["id"]: tuple(row["zones"]) for row in found}
+
+    async def claim_due(self, campaign_id: int, head: DueHead, limit: int) -> list[Claim]:
+        found = sql.claim_due(
+            self.connection,
+            organization_id=self.organization_id,
+            campaign_id=campaign_id,
+            zone_group_id=head.zone_group_id,
+            rank=head.rank,
+            now=self.now,
+            limit=limit,
+        )
+        return [_claim(row) for row in sorted(await rows(found), key=lambda row: row["due_at"])]
+
+    async def claim_fresh(self, campaign: Campaign, cursor: Cursor, limit: int) -> list[Claim]:
+        found = sql.claim_fresh(
+            self.connection,
+            organization_id=self.organization_id,
+            campaign_id=campaign.id,
+            zone_group_id=cursor.zone_group_id,
+            after=cursor.sequence,
+            sealed=campaign.sealed_sequence,
+            limit=limit,
+        )
+        return [
+            _claim(row, sequence=row["sequence"]) for row in sorted(await rows(found), key=lambda row: row["sequence"])
+        ]
+
+    async def examined(self, campaign: Campaign, cursor: Cursor) -> tuple[int, int | None]:
+        """How many rows a short claim has looked at, and the sequence of the last."""
+        row = await sql.examined(
+            self.connection,
+            organization_id=self.organization_id,
+            campaign_id=campaign.id,
+            zone_group_id=cursor.zone_group_id,
+            after=cursor.sequence,
+            sealed=campaign.sealed_sequence,
+        )
+        return row["rows"], row["sequence"]
+
+    async def skip_fresh(self, campaign: Campaign, cursor: Cursor, reason: str) -> int:
+        """How many contacts that can never be called have ended."""
+        found = sql.skip_fresh(
+            self.connection,
+            organization_id=self.organization_id,
+            campaign_id=campaign.id,
+            zone_group_id=cursor.zone_group_id,
+            after=cursor.sequence,
+            sealed=campaign.sealed_sequence,
+            reason=reason,
+        )
+        return len(await rows(found))
+
+    async def skip_due(self, campaign_id: int, head: DueHead, reason: str, limit: int) -> int:
+        found = sql.skip_due(
+            self.connection,
+            organization_id=self.organization_id,
+            campaign_id=campaign_id,
+            zone_group_id=head.zone_group_id,
+            rank=head.rank,
+            reason=reason,
+            limit=limit,
+        )
+        return len(await rows(found))
+
+    async def intend(self, worker_id: UUID, intents: Sequence[Intent]) -> dict[int, int]:
+        """Attempt ids by contact. A contact left out clashed with an open attempt."""
+        orders = [intent.order for intent in intents]
+        found = sql.intend(
+            self.connection,
+            organization_id=self.organization_id,
+            worker_id=worker_id,
+            now=self.now,
+            uuids=[order.attempt_uuid for order in orders],
+            campaign_ids=[order.campaign_id for order in orders],
+            contact_ids=[order.contact_id for order in orders],
+            numbers=[order.number for order in orders],
+            carrier_ids=[order.carrier_id for order in orders],
+            number_ids=[intent.number_id for intent in intents],
+            from_numbers=[order.from_number for order in orders],
+            to_numbers=[order.to_number for order in orders],
+            agent_ids=[order.agent_id for order in orders],
+            agent_versions=[order.agent_version for order in orders],
+            send_ats=[order.send_at for order in orders],
+            send_befores=[order.send_before for order in orders],
+            deadlines=[intent.deadline_at for intent in intents],
+        )
+        return {row["contact_id"]: row["id"] for row in await rows(found)}
+
+    async def put_back(self, back: Mapping[int, tuple[int, datetime]]) -> None:
+        """contact id -> (rank, due at): claimed contacts wait again."""
+        if back:
+            await sql.put_back(
+                self.connection,
+                organization_id=self.organization_id,
+                contact_ids=list(back),
+                ranks=[rank for rank, _ in back.values()],
+                due_ats=[due_at for _, due_at in back.values()],
+            )
+
+    async def take_back_expired(self) -> int:
+        """Intents past their hour go, their contacts are due at once. How many."""
+        gone = await rows(sql.take_back_expired(self.connection, organization_id=self.organization_id, now=self.now))
+        await self._requeue([row["contact_id"] for row in gone])
+        return len(gone)
+
+    async def take_back(
+        self, *, campaign_id: int | None = None, contact_ids: Sequence[int] = (), to_numbers: Sequence[str] = ()
+    ) -> int:
+        """Withdraw intents of a campaign, of contacts, or to numbers. How many."""
+        gone = sql.take_back(
+            self.connection,
+            organization_id=self.organization_id,
+            campaign_id=campaign_id,
+            contact_ids=contact_ids,
+            to_numbers=to_numbers,
+        )
+        taken = [row["contact_id"] for row in await rows(gone)]
+        await self._requeue(taken)
+        return len(taken)
+
+    async def _requeue(self, contact_ids: Sequence[int]) -> None:
+        if contact_ids:
+            found = sql.ranks(self.connection, organization_id=self.organization_id, contact_ids=contact_ids)
+            await self.put_back({row["id"]: (due_rank(row["priority"]), self.now) for row in await rows(found)})
+
+    async def move_cursors(self, moved: Mapping[tuple[int, int], int]) -> None:
+        """(campaign id, zone group id) -> sequence."""
+        if moved:
+            await sql.move_cursors(
+                self.connection,
+                organization_id=self.organization_id,
+                campaign_ids=[campaign_id for campaign_id, _ in moved],
+                zone_group_ids=[zone_group_id for _, zone_group_id in moved],
+                sequences=list(moved.values()),
+            )
+
+    async def pace(
+        self,
+        *,
+        organization_tat: datetime | None,
+        carrier_tats: Mapping[int, datetime],
+        campaigns: Mapping[int, tuple[datetime, int]],
+    ) -> None:
+        """Remember when the next calls may start, and how far numbers have rotated (campaign -> tat, rotation)."""
+        if campaigns:
+            await sql.pace_campaigns(
+                self.connection,
+                organization_id=self.organization_id,
+                ids=list(campaigns),
+                tats=[tat for tat, _ in campaigns.values()],
+                rotations=[rotation for _, rotation in campaigns.values()],
+            )
+        if carrier_tats:
+            await sql.pace_carriers(
+                self.connection,
+                organization_id=self.organization_id,
+                ids=list(carrier_tats),
+                tats=list(carrier_tats.values()),
+            )
+        if organization_tat is not None:
+            await sql.pace_organization(self.connection, organization_id=self.organization_id, tat=organization_tat)
+
+    async def schedule(self, next_turn_at: datetime | None, *, exclusively: bool) -> None:
+        """Set the instant of the next turn. Not exclusively: never later than somebody else has asked for."""
+        if exclusively:
+            await sql.schedule_turn(self.connection, organization_id=self.organization_id, next_turn_at=next_turn_at)
+        elif next_turn_at is not None:
+            await sql.schedule_turn_by(self.connection, organization_id=self.organization_id, next_turn_at=next_turn_at)
+
+    async def complete(self, campaign_id: int) -> bool:
+        done = await sql.complete(
+            self.connection, organization_id=self.organization_id, campaign_id=campaign_id, now=self.now
+        )
+        return done is not None
+
+    async def recent_calls(
+        self, since: datetime, faults: Iterable[str], *, campaign_id: int | None = None, carrier_id: int | None = None
+    ) -> RecentCalls:
+        """What ended since then, of a campaign or of a carrier."""
+        asked = {"organization_id": self.organization_id, "since": since, "faults": list(faults)}
+        if campaign_id is not None:
+            found = await rows(sql.recent_of_campaign(self.connection, campaign_id=campaign_id, **asked))
+        else:
+            found = await rows(sql.recent_of_carrier(self.connection, carrier_id=carrier_id, **asked))
+        return RecentCalls(ended=found[0]["ended"], faults=found[0]["faults"], calls=found[0]["calls"] or [])
+
+    async def trip_campaign(self, campaign_id: int, reason: str) -> bool:
+        tripped = await sql.trip_campaign(
+            self.connection, organization_id=self.organization_id, campaign_id=campaign_id, reason=reason
+        )
+        return tripped is not None
+
+    async def suspend_carrier(self, carrier_id: int, until: datetime) -> None:
+        await sql.suspend_carrier(
+            self.connection, organization_id=self.organization_id, carrier_id=carrier_id, until=until
+        )
+
+    async def log(
+        self,
+        campaign_id: int,
+        event: str,
+        message: str,
+        *,
+        level: str = "info",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """One more row in the campaign's log."""
+        await sql.log(
+            self.connection,
+            organization_id=self.organization_id,
+            campaign_id=campaign_id,
+            now=self.now,
+            level=level,
+            event=event,
+            message=message,
+            details=None if details is None else dict(details),
+        )
+
+    async def add_progress(self, worker_id: UUID, counts: Mapping[tuple[int, str], int]) -> None:
+        """(campaign id, measure) -> how many more."""
+        if counts:
+            await sql.add_progress(
+                self.connection,
+                organization_id=self.organization_id,
+                worker_id=worker_id,
+                campaign_ids=[campaign_id for campaign_id, _ in counts],
+                measures=[measure for _, measure in counts],
+                counts=list(counts.values()),
+            )
+
+
+@asynccontextmanager
+async def open_turn(database: Database, organization_id: int, now: datetime | None) -> AsyncIterator[Turn | None]:
+    """A turn with the organization locked, or None where somebody else holds it."""
+    async with database.short_transaction() as connection:
+        organization = await sql.lock_organization(connection, organization_id=organization_id, now=now)
+        yield None if organization is None else Turn(connection, organization)
+
+
+@asynccontextmanager
+async def open_command(database: Database, organization_id: int, now: datetime | None) -> AsyncIterator[Turn]:
+    """The same for a command, which waits for the lock."""
+    async with database.transaction() as connection:
+        organization = await sql.await_organization(connection, organization_id=organization_id, now=now)
+        assert organization is not None, f"organization {organization_id} is gone"
+        yield Turn(connection, organization)
+
+
+def policies(row: Row) -> Policies:
+    """The policies of a campaign's row."""
+    return Policies(
+        window=_window(json.dumps(row["calling_window"])),
+        retry=retry_policy(row),
+        breaker=_breaker(json.dumps(row["breaker"])),
+        max_lines=row["max_lines"],
+        cps=row["cps"],
+    )
+
+
+def retry_policy(row: Row) -> RetryPolicy:
+    return _retry(json.dumps(row["retry"]))
+
+
+# Parsed once for each distinct text: a turn sees the same few again and again.
+
+
+@lru_cache(maxsize=1000)
+def _window(text: str) -> CallingWindow:
+    return CallingWindow.from_json(json.loads(text))
+
+
+@lru_cache(maxsize=1000)
+def _retry(text: str) -> RetryPolicy:
+    return RetryPolicy.from_json(json.loads(text))
+
+
+@lru_cache(maxsize=1000)
+def _breaker(text: str) -> CircuitBreaker:
+    return CircuitBreaker.from_json(json.loads(text))
+
+
+def _campaign(row: Row) -> Campaign:
+    return Campaign(
+        id=row["id"],
+        name=row["name"],
+        state=CampaignState(row["state"]),
+        keep_open=row["keep_open"],
+        agent_id=row["agent_id"],
+        agent_version=row["agent_version"],
+        trunk=Trunk(
+            id=row["carrier_id"],
+            max_lines=row["carrier_max_lines"],
+            cps=row["carrier_cps"],
+            tat=row["carrier_tat"],
+            suspended_until=row["suspended_until"],
+            breaker_since=row["breaker_since"],
+            limits=call_limits(row),
+            slow_start=row["slow_start"],
+        ),
+        policies=policies(row),
+        sealed_sequence=row["sealed_sequence"],
+        tat=row["tat"],
+        rotation=row["rotation"],
+        starts_at=row["starts_at"],
+        resumed_at=row["resumed_at"],
+    )
+
+
+def call_limits(row: Row) -> CallLimits:
+    return CallLimits(
+        send_timeout_seconds=row["send_timeout_seconds"],
+        ring_timeout_seconds=row["ring_timeout_seconds"],
+        max_call_seconds=row["max_call_seconds"],
+    )
+
+
+def _claim(row: Row, sequence: int | None = None) -> Claim:
+    return Claim(
+        contact_id=row["id"],
+        to_number=row["to_number"],
+        external_id=row["external_id"],
+        variables=row["variables"],
+        attempts=row["attempts"],
+        priority=row["priority"],
+        zone_group_id=row["zone_group_id"],
+        skipped=row["state"] == "skipped",
+        sequence=sequence,
+    )

@@ -1,0 +1,217 @@
+"""Settings -> store, carriers, agents, engine: the only module that knows every class."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dialplane.agents.scripted import DEFAULT_DEFINITION, ScriptedAgent
+from dialplane.carriers.simulated import Profile, SimulatedCarrier, log_path
+from dialplane.clocks import RealClock, VirtualClock
+from dialplane.config import Settings
+from dialplane.engine import catalog
+from dialplane.engine.campaigns import Campaigns
+from dialplane.engine.contacts import Contacts
+from dialplane.engine.intake import Intake
+from dialplane.engine.reports import Reports
+from dialplane.engine.worker import Only, Worker
+from dialplane.errors import Invalid
+from dialplane.files import LocalFiles
+from dialplane.ports import Agent, CallEvent, Carrier, CarrierLimits, Clock
+from dialplane.store.embedded import attach
+from dialplane.store.postgres import Database
+
+SIMULATED = "simulated"
+EXAMPLE_NUMBER = "+15005550100"  # what the simulated carrier calls from
+
+
+def build_carrier(provider: str, settings: Mapping[str, Any], clock: Clock, logs: Path, carrier_id: int) -> Carrier:
+    """The adapter for a provider. Raises Invalid for an unknown one, or for settings that it does not understand."""
+    if provider == SIMULATED:
+        return SimulatedCarrier(Profile.from_settings(settings), clock, logs, carrier_id)
+    raise Invalid(f"provider '{provider}' is unknown; this version has: {SIMULATED}")
+
+
+def carrier_limits(provider: str, settings: Mapping[str, Any]) -> CarrierLimits:
+    """What a carrier with these settings allows. Raises Invalid."""
+    return build_carrier(provider, settings, RealClock(), Path(), 0).limits
+
+
+def build_agent(kind: str, definition: Mapping[str, Any]) -> Agent:
+    """The agent of a kind. Raises Invalid."""
+    if kind == "scripted":
+        return ScriptedAgent.from_definition(definition)
+    raise Invalid(f"agent kind '{kind}' is unknown; this version has: scripted")
+
+
+class OpenCarriers:
+    """Carriers that calls go through, each opened once."""
+
+    def __init__(self, database: Database, clock: Clock, logs: Path) -> None:
+        self._database = database
+        self._clock = clock
+        self._logs = logs
+        self._open: dict[tuple[int, int], Carrier] = {}
+        self._opening = asyncio.Lock()
+        self._receive: Callable[[CallEvent], None] | None = None
+
+    def listen(self, receive: Callable[[CallEvent], None]) -> None:
+        """Where the events of all carriers go; before the first `get`."""
+        self._receive = receive
+
+    async def get(self, organization_id: int, carrier_id: int) -> Carrier:
+        key = (organization_id, carrier_id)
+        if key not in self._open:
+            async with self._opening:
+                if key not in self._open:
+                    self._open[key] = await self._make(organization_id, carrier_id)
+        return self._open[key]
+
+    async def _make(self, organization_id: int, carrier_id: int) -> Carrier:
+        record = await catalog.carrier(self._database, organization_id, carrier_id)
+        carrier = build_carrier(record.provider, record.settings, self._clock, self._logs, carrier_id)
+        if self._receive is not None:
+            carrier.listen(self._receive)
+        return carrier
+
+    async def close(self) -> None:
+        for carrier in self._open.values():
+            await carrier.close()
+
+
+class LoadedAgents:
+    """Agents by version, each loaded once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._loaded: dict[tuple[int, int, int], Agent] = {}
+
+    async def get(self, organization_id: int, agent_id: int, version: int) -> Agent:
+        key = (organization_id, agent_id, version)
+        if key not in self._loaded:
+            found = await catalog.agent_version(self._database, organization_id, agent_id, version)
+            self._loaded[key] = build_agent(found.kind, found.definition)
+        return self._loaded[key]
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """Everything that a door needs, for one organization."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+    organization_id: int
+    campaigns: Campaigns
+    contacts: Contacts
+    intake: Intake
+    reports: Reports
+    carriers: OpenCarriers
+    agents: LoadedAgents
+
+    def worker(
+        self,
+        *,
+        capacity: int = 500,
+        campaign_id: int | None = None,
+        finished: Callable[[], Awaitable[bool]] | None = None,
+    ) -> Worker:
+        """A worker of this process, for all organizations or for one campaign."""
+        only = None if campaign_id is None else Only(self.organization_id, campaign_id)
+        worker = Worker(
+            self.database, self.clock, self.carriers, self.agents, capacity=capacity, only=only, finished=finished
+        )
+        self.carriers.listen(worker.calls.receive)
+        return worker
+
+    async def add_agent(self, definition: Mapping[str, Any] | None, *, kind: str = "scripted") -> int:
+        """The id of an agent with this definition, the example agent without one. Raises Invalid."""
+        definition = DEFAULT_DEFINITION if definition is None else definition
+        build_agent(kind, definition)
+        name = str(definition.get("name") or "unnamed agent")
+        return await catalog.ensure_agent(self.database, self.organization_id, name, kind, definition)
+
+    async def add_carrier(self, description: Mapping[str, Any] | None) -> int:
+        """The id of a carrier with this description (`provider`, `name`, `numbers` and the provider's own fields).
+
+        Without one: the simulated carrier. Raises Invalid.
+        """
+        settings = dict(description or {})
+        provider = str(settings.pop("provider", SIMULATED))
+        name = str(settings.pop("name", provider))
+        numbers = settings.pop("numbers", None) or ([EXAMPLE_NUMBER] if provider == SIMULATED else [])
+        return await catalog.ensure_carrier(
+            self.database,
+            self.organization_id,
+            name=name,
+            provider=provider,
+            settings=settings,
+            limits=carrier_limits(provider, settings),
+            numbers=[str(number) for number in numbers],
+        )
+
+    async def agent_of(self, campaign_id: int) -> Agent:
+        campaign = await self.campaigns.get(campaign_id)
+        return await self.agents.get(self.organization_id, campaign.agent_id, campaign.agent_version)
+
+    async def carrier_log(self, campaign_id: int) -> Path | None:
+        """Where the simulated carrier keeps its log of this campaign; None for a carrier that has none here."""
+        campaign = await self.campaigns.get(campaign_id)
+        record = await catalog.carrier(self.database, self.organization_id, campaign.carrier_id)
+        if record.provider != SIMULATED:
+            return None
+        return log_path(self._logs, campaign.carrier_id, campaign_id)
+
+    @property
+    def _logs(self) -> Path:
+        return self.carriers._logs
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings,
+    *,
+    schema: str | None = None,
+    virtual_start: datetime | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> AsyncIterator[App]:
+    """The application, attached to its database. Raises EnvironmentFault, Invalid.
+
+    virtual_start: run on the virtual clock from that instant on, in `schema`, which live workers never see.
+    """
+    clock: Clock = RealClock() if virtual_start is None else VirtualClock(virtual_start)
+    async with AsyncExitStack() as stack:
+        arguments: Mapping[str, Any]
+        recover: Callable[[], None] | None = None
+        if settings.database_url is not None:
+            arguments = {"dsn": settings.database_url}
+        else:
+            attachment = await asyncio.to_thread(attach, settings.home, on_wait=on_wait)
+            stack.push_async_callback(asyncio.to_thread, attachment.leave)
+            arguments, recover = attachment.connect_arguments, attachment.ensure_running
+        database = await Database.open(arguments, schema=schema, durable=virtual_start is None, recover=recover)
+        stack.push_async_callback(database.close)
+        organization_id = await catalog.ensure_organization(database)
+        carriers = OpenCarriers(
+            database, clock, settings.carrier_logs if schema is None else settings.carrier_logs / schema
+        )
+        stack.push_async_callback(carriers.close)
+        campaigns = Campaigns(database, clock, organization_id)
+        intake = Intake(database, clock, LocalFiles(settings.files_folder), organization_id)
+        yield App(
+            settings=settings,
+            database=database,
+            clock=clock,
+            organization_id=organization_id,
+            campaigns=campaigns,
+            contacts=Contacts(database, clock, organization_id),
+            intake=intake,
+            reports=Reports(database, campaigns, intake, organization_id),
+            carriers=carriers,
+            agents=LoadedAgents(database),
+        )
