@@ -16,6 +16,7 @@ class _Tasks:
 
     def __init__(self) -> None:
         self.running: set[asyncio.Task[None]] = set()
+        self.changed = asyncio.Event()  # some work has ended, or sleeps
         self.failure: BaseException | None = None
 
     def start(self, work: Coroutine[Any, Any, None], wake: Callable[[], None]) -> None:
@@ -24,6 +25,7 @@ class _Tasks:
 
         def finished(task: asyncio.Task[None]) -> None:
             self.running.discard(task)
+            self.changed.set()
             if not task.cancelled() and (failure := task.exception()) is not None and self.failure is None:
                 self.failure = failure
                 wake()
@@ -112,14 +114,28 @@ class VirtualClock:
         self._tasks.start(work, lambda: None)
 
     async def sleep_until(self, at: datetime) -> None:
-        assert at <= self._now, f"a wait inside a turn cannot move virtual time: {at} is after {self._now}"
+        """Only inside spawned work: it does not hold time back while it sleeps."""
+        if at <= self._now:
+            return
+        task = asyncio.current_task()
+        assert task is not None and task in self._tasks.running, "only spawned work may sleep in virtual time"
+        rung = asyncio.get_running_loop().create_future()
+
+        def ring() -> None:
+            self._tasks.running.add(task)
+            rung.set_result(None)
+
+        self.call_at(at, ring)
+        self._tasks.running.discard(task)
+        self._tasks.changed.set()
+        await rung
 
     async def wait(self, wake: asyncio.Event, until: datetime | None) -> None:
         """Raises RuntimeError when nothing is left that could ever happen: a stall, which real time would hide."""
         while True:
             while self._tasks.running:
-                await asyncio.wait(self._tasks.running)
-                await asyncio.sleep(0)  # done-callbacks run before we look again
+                self._tasks.changed.clear()
+                await self._tasks.changed.wait()
             self._tasks.raise_failure()
             if wake.is_set():
                 return

@@ -38,7 +38,7 @@ class Clock(Protocol):
         """Run `work` beside the caller. Virtual time stands still until it is done. What it raises, `wait` raises."""
 
     async def sleep_until(self, at: datetime) -> None:
-        """Return at `at`. Only for waits shorter than a turn: in virtual time it must not lie ahead."""
+        """Return at `at`. Only inside spawned work: in virtual time nobody else may let time pass."""
 
     async def wait(self, wake: asyncio.Event, until: datetime | None) -> None:
         """Return when `wake` is set or `until` has come. In virtual time this is what moves time."""

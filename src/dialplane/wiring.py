@@ -196,22 +196,25 @@ async def open_app(
             arguments, recover = attachment.connect_arguments, attachment.ensure_running
         database = await Database.open(arguments, schema=schema, durable=virtual_start is None, recover=recover)
         stack.push_async_callback(database.close)
-        organization_id = await catalog.ensure_organization(database)
-        carriers = OpenCarriers(
-            database, clock, settings.carrier_logs if schema is None else settings.carrier_logs / schema
-        )
-        stack.push_async_callback(carriers.close)
-        campaigns = Campaigns(database, clock, organization_id)
-        intake = Intake(database, clock, LocalFiles(settings.files_folder), organization_id)
-        yield App(
-            settings=settings,
-            database=database,
-            clock=clock,
-            organization_id=organization_id,
-            campaigns=campaigns,
-            contacts=Contacts(database, clock, organization_id),
-            intake=intake,
-            reports=Reports(database, campaigns, intake, organization_id),
-            carriers=carriers,
-            agents=LoadedAgents(database),
-        )
+        logs = settings.carrier_logs if schema is None else settings.carrier_logs / schema
+        app = assemble(settings, database, clock, await catalog.ensure_organization(database), logs)
+        stack.push_async_callback(app.carriers.close)
+        yield app
+
+
+def assemble(settings: Settings, database: Database, clock: Clock, organization_id: int, logs: Path) -> App:
+    """The application of one organization on a database that is open; its carriers are the caller's to close."""
+    campaigns = Campaigns(database, clock, organization_id)
+    intake = Intake(database, clock, LocalFiles(settings.files_folder), organization_id)
+    return App(
+        settings=settings,
+        database=database,
+        clock=clock,
+        organization_id=organization_id,
+        campaigns=campaigns,
+        contacts=Contacts(database, clock, organization_id),
+        intake=intake,
+        reports=Reports(database, campaigns, intake, organization_id),
+        carriers=OpenCarriers(database, clock, logs),
+        agents=LoadedAgents(database),
+    )

@@ -112,6 +112,15 @@ def kill_server(home: Path) -> None:
     wait_until(lambda: describe(home).pid is None)
 
 
+def own_data_folder(home: Path) -> Path:
+    """Where a cluster would be, and of the user that would run it."""
+    data = home / "postgres" / "data"
+    account = placement.locate(home).account
+    data.mkdir(parents=True)
+    os.chown(data, account.uid, account.gid)
+    return data
+
+
 def wait_until(fact: Callable[[], object]) -> None:
     deadline = time.monotonic() + 20
     while not fact():
@@ -230,27 +239,28 @@ def test_a_killed_server_comes_back_with_what_was_committed(home: Path) -> None:
 def test_the_next_command_recovers_a_killed_server_and_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "PATIENCE_SECONDS", 0.0)
     with attached_elsewhere(home), attached(home) as attachment:
-        ask(attachment, "CREATE TABLE big AS SELECT n, repeat('x', 100) FROM generate_series(1, 400000) AS n")
+        ask(attachment, "CREATE TABLE big AS SELECT n, repeat('x', 100) FROM generate_series(1, 200000) AS n")
         kill_server(home)
         attachment._drop_users_lock()
     told: list[str] = []
 
     with attached(home, on_wait=told.append) as attachment:
-        assert ask(attachment, "SELECT count(*) FROM big") == 400_000
+        assert ask(attachment, "SELECT count(*) FROM big") == 200_000
 
     assert any("recovering" in text for text in told)
 
 
-def test_a_pid_file_that_names_another_living_process_is_no_server(home: Path) -> None:
+def test_pid_files_that_name_another_living_process_are_no_server(home: Path) -> None:
     with attached(home) as attachment:
         ask(attachment, "CREATE TABLE kept AS SELECT 42 AS answer")
         account = placement.locate(home).account
         other = subprocess.Popen(["sleep", "60"], **account.subprocess_arguments())
         try:
             kill_server(home)
-            pid_file = attachment.folder / "data" / "postmaster.pid"
-            assert "ready" in pid_file.read_text()
-            pid_file.write_text("\n".join([str(other.pid), *pid_file.read_text().splitlines()[1:]]))
+            pid_files = [attachment.folder / "data" / "postmaster.pid", attachment.folder / "s" / ".s.PGSQL.5432.lock"]
+            assert "ready" in pid_files[0].read_text()
+            for path in pid_files:
+                path.write_text("\n".join([str(other.pid), *path.read_text().splitlines()[1:]]))
 
             with attached(home) as second:
                 assert ask(second, "SELECT answer FROM kept") == 42
@@ -270,25 +280,20 @@ def test_a_server_that_cannot_start_is_told_with_its_last_words(home: Path) -> N
 
 
 def test_a_cluster_of_another_major_version_is_refused(home: Path) -> None:
-    with attached(home) as attachment:
-        cluster = attachment.folder / "data"
-    (cluster / "PG_VERSION").write_text("15\n")
+    (own_data_folder(home) / "PG_VERSION").write_text("15\n")
 
     with pytest.raises(EnvironmentFault, match=r"of PostgreSQL 15, .* brings PostgreSQL 18.*backup.*DIALPLANE_HOME"):
         attach(home)
 
 
 def test_a_folder_that_is_no_cluster_is_left_alone(home: Path) -> None:
-    (home / "postgres" / "data").mkdir(parents=True)
-    if os.geteuid() == 0:
-        account = placement._run_as()
-        os.chown(home / "postgres" / "data", account.uid, account.gid)
-    (home / "postgres" / "data" / "thesis.txt").write_text("mine")
+    data = own_data_folder(home)
+    (data / "thesis.txt").write_text("mine")
 
     with pytest.raises(EnvironmentFault, match="is not a PostgreSQL data folder"):
         attach(home)
 
-    assert [path.name for path in (home / "postgres" / "data").iterdir()] == ["thesis.txt"]
+    assert [path.name for path in data.iterdir()] == ["thesis.txt"]
 
 
 def test_an_initdb_killed_half_way_leaves_nothing_harmful(home: Path) -> None:
@@ -361,13 +366,13 @@ def test_without_binaries_the_way_out_is_named() -> None:
 
 
 def test_a_full_disk_is_called_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.mkdir()
+    place = placement.prepare(placement.locate(home), folders.Waiting(None))
     full = subprocess.CompletedProcess([], 1, stdout='FATAL: could not write "pg_wal": No space left on device')
-    monkeypatch.setattr(postmaster.subprocess, "run", lambda *_, **__: full)
-    monkeypatch.setattr(placement, "_can", lambda *_: True)
-    monkeypatch.setattr(placement, "find_binaries", lambda found=binaries.Binaries(home, home, "18.4"): found)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: full)
 
     with pytest.raises(EnvironmentFault, match=r"The disk that holds .*postgres is full"):
-        attach(home)
+        postmaster.Postmaster(place).ensure_running(folders.Waiting(None))
 
 
 @as_ordinary_user
@@ -419,8 +424,7 @@ def test_a_home_made_anew_does_not_go_on_with_the_deleted_ones_data(private_home
 @as_root
 def test_a_cluster_is_not_replaced_when_its_user_is_locked_out(folder: Path, state_root: Path) -> None:
     home = folder / "home"
-    with attached(home, state_root=state_root):
-        pass
+    own_data_folder(home)
     home.chmod(0o700)
 
     with pytest.raises(EnvironmentFault, match="can no longer enter"):

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -49,7 +49,7 @@ class Call:
     ringing_at: datetime | None = None
     answered_at: datetime | None = None
     talking: bool = False
-    conversation: Conversation = Conversation()
+    conversation: Conversation = field(default_factory=Conversation)
     agent_failure: str = ""
     ended: Ended | None = None
 
@@ -94,6 +94,11 @@ class Calls:
         return len(self._orders) + self._sending + len(self._calls)
 
     @property
+    def unwritten(self) -> bool:
+        """Something has happened that the database does not know yet."""
+        return bool(self._ended or self._changed)
+
+    @property
     def next_send_at(self) -> datetime | None:
         return self._orders[0][0] if self._orders else None
 
@@ -134,7 +139,7 @@ class Calls:
 
     def send_due(self) -> None:
         """Start sending the orders whose instant has come."""
-        limit = self._clock.now() if self._clock.virtual else self._clock.now() + LOOK_AHEAD
+        limit = self._clock.now() + LOOK_AHEAD
         ready: dict[int, list[Order]] = defaultdict(list)
         while self._orders and self._orders[0][0] <= limit:
             order = heapq.heappop(self._orders)[2]

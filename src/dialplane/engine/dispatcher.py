@@ -106,9 +106,7 @@ class Dispatcher:
 
     async def _dispatch(self, turn: Turn, room: int, faults: set[Fault]) -> TurnResult:
         load = await turn.load()
-        for campaign_id in await turn.start_scheduled():
-            await turn.log(campaign_id, "campaign.started", "started at its hour")
-        active = [c for c in await turn.campaigns() if self._only_campaign in (None, c.id)]
+        active = [c for c in await self._started(turn) if self._only_campaign in (None, c.id)]
         running = [c for c in active if c.state is CampaignState.RUNNING]
         running = await self._apply_breakers(turn, running, faults)
         sources = await self._sources(turn, running)
@@ -147,6 +145,15 @@ class Dispatcher:
         await turn.schedule(next_at, exclusively=self._only_campaign is None)
         deadlines = [at for at in (load.deadline_at, *(order.send_before for order in orders)) if at is not None]
         return TurnResult(now=turn.now, orders=orders, next_at=next_at, deadline_at=min(deadlines, default=None))
+
+    async def _started(self, turn: Turn) -> list[Campaign]:
+        """Active campaigns, after those whose hour has come were started."""
+        campaigns = await turn.campaigns()
+        if not any(c.state is CampaignState.SCHEDULED and c.starts_at and c.starts_at <= turn.now for c in campaigns):
+            return campaigns
+        for campaign_id in await turn.start_scheduled():
+            await turn.log(campaign_id, "campaign.running", "started at its hour")
+        return await turn.campaigns()
 
     def _next_turn(self, now: datetime, instants: Sequence[datetime], *, active: bool) -> datetime | None:
         """The earliest of the instants; in real time soon, whatever they say, while a campaign is active."""
@@ -207,10 +214,9 @@ class Dispatcher:
         ids = [campaign.id for campaign in running]
         if not ids:
             return {}
-        heads = await turn.due_heads(ids)
-        cursors = await turn.cursors(ids)
-        await self._load_zone_groups(turn, [*heads.values(), *cursors.values()])
-        return {c.id: self._sort(turn, c, heads.get(c.id, []), cursors.get(c.id, [])) for c in running}
+        found = await turn.sources(ids)
+        await self._load_zone_groups(turn, found.values())
+        return {campaign.id: self._sort(turn, campaign, found[campaign.id]) for campaign in running}
 
     async def _load_zone_groups(self, turn: Turn, found: Iterable[Sequence[DueHead | Cursor]]) -> None:
         ids = {source.zone_group_id for sources in found for source in sources}
@@ -219,11 +225,11 @@ class Dispatcher:
             for zone_group_id, zones in (await turn.zone_groups(missing)).items():
                 self._zone_groups[turn.organization_id, zone_group_id] = zones
 
-    def _sort(self, turn: Turn, campaign: Campaign, heads: Sequence[DueHead], cursors: Sequence[Cursor]) -> Sources:
+    def _sort(self, turn: Turn, campaign: Campaign, found: Sequence[DueHead | Cursor]) -> Sources:
         """Open and due now, by rank, then soonest closing; what is not says when it will be, or that it never is."""
         sources = Sources()
         window = campaign.policies.window
-        for source in (*heads, *cursors):
+        for source in found:
             zones = self._zone_groups[turn.organization_id, source.zone_group_id]
             opening = window.opening(zones, turn.now)
             if isinstance(opening, Closed):
@@ -270,6 +276,8 @@ class Dispatcher:
         """Campaigns that could start calls, the numbers of their carriers, and when a slow start allows more."""
         demands: list[plan.Demand] = []
         ramp_at: list[datetime] = []
+        if not any(ours.due or ours.fresh for ours in sources.values()):
+            return demands, {}, ramp_at
         pools = {carrier: NumberPool(caller_ids=tuple(ids)) for carrier, ids in (await turn.caller_ids()).items()}
         for campaign in running:
             trunk, ours = campaign.trunk, sources[campaign.id]

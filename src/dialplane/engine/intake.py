@@ -176,13 +176,11 @@ class Intake:
         field = batch.columns.names[batch.columns.phone]
         return [
             Reject(
-                contact.row_number,
-                field,
-                contact.to_number,
-                f"the same number as row {first[contact.to_number]}"
-                if first[contact.to_number]
-                else "the campaign has this number already",
-                "nothing, if it is the same person: the first row is called; else remove one of the two",
+                row_number=contact.row_number,
+                field=field,
+                value=contact.to_number,
+                reason=_same_number(first[contact.to_number]),
+                fix="nothing, if it is the same person: the first row is called; else mend the number",
             )
             for contact in contacts
         ]
@@ -303,6 +301,10 @@ def _columns(table: Table, required: frozenset[str]) -> Columns:
             f"its columns are {', '.join(columns.names)}"
         )
     return columns
+
+
+def _same_number(row_number: int | None) -> str:
+    return "the campaign has this number already" if row_number is None else f"the same number as row {row_number}"
 
 
 def known_zone(name: str) -> bool:

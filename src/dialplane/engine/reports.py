@@ -90,7 +90,7 @@ class Reports:
 def _headings(names: Iterable[str], prefix: str, taken: Sequence[str] = ()) -> list[str]:
     """A name that another column has already is told apart by a prefix."""
     used = {*COLUMNS, *taken}
-    return [_defused(f"{prefix}.{name}" if name in used else name) for name in names]
+    return [_defused(f"{prefix}.{name}" if name in used else name) or "" for name in names]
 
 
 def _line(row: Row, campaign: CampaignRecord, variables: Sequence[str], gathered: Sequence[str]) -> list[Any]:

@@ -25,6 +25,7 @@ IDLE_POLL = timedelta(milliseconds=250)  # how often a worker looks for work tha
 TAKEN_PAUSE = timedelta(milliseconds=5)  # another worker's turn is over by then
 HEARTBEAT = timedelta(seconds=1)
 RECONCILE = timedelta(seconds=1)
+VIRTUAL_SETTLE = timedelta(milliseconds=50)  # in virtual time, calls that end this close together are settled at once
 ORGANIZATIONS = 8  # looked at in one round
 
 log = structlog.get_logger()
@@ -71,7 +72,8 @@ class Worker:
         self._unsettled: dict[int, list[EndedCall]] = defaultdict(list)
         self._faults: dict[int, set[Fault]] = defaultdict(set)
         self._turn_at: dict[int, datetime] = {}  # organizations that this worker itself wants to look at again
-        self._poll_at: datetime | None = None
+        self._settle_at = clock.now()
+        self._poll_at: datetime | None = clock.now()
         self._reconcile_at: datetime | None = None
         self._reconciling = False
         self._beat_at: datetime | None = None
@@ -104,17 +106,26 @@ class Worker:
             return False  # the step that follows meets the same fault and recovers
 
     def _idle(self) -> bool:
-        return not self.calls.in_flight and not any(self._unsettled.values())
+        return not self.calls.in_flight and not self.calls.unwritten and not any(self._unsettled.values())
 
     async def _step(self) -> None:
         await self._beat()
-        for call in self.calls.take_ended():
-            self._unsettled[call.organization_id].append(call)
+        if self._settles_now():
+            for call in self.calls.take_ended():
+                self._unsettled[call.organization_id].append(call)
+            self.calls.flush()
         for organization_id in await self._organizations():
             await self._turn(organization_id)
         self.calls.send_due()
-        self.calls.flush()
         self._start_reconciling()
+
+    def _settles_now(self) -> bool:
+        """In real time at once, so that a line is refilled within milliseconds; in virtual time many calls together."""
+        now = self._clock.now()
+        if not self._clock.virtual or self._settle_at <= now:
+            self._settle_at = now + VIRTUAL_SETTLE
+            return True
+        return False
 
     # --- turns -------------------------------------------------------------------------------------------
 
@@ -123,9 +134,9 @@ class Worker:
         now = self._clock.now()
         wanted = [organization_id for organization_id, ended in self._unsettled.items() if ended]
         wanted += [organization_id for organization_id, at in self._turn_at.items() if at <= now]
-        if self._room() > 0 and (self._poll_at is None or self._poll_at <= now):
+        if self._room() > 0 and self._poll_at is not None and self._poll_at <= now:
             wanted += await self._poll()
-            self._poll_at = None if self._clock.virtual else now + IDLE_POLL
+            self._poll_at = None if self._clock.virtual else now + IDLE_POLL  # virtual time has no other process in it
         return list(dict.fromkeys(wanted))
 
     async def _poll(self) -> list[int]:
@@ -223,8 +234,10 @@ class Worker:
 
     def _next_at(self) -> datetime | None:
         instants = [*self._turn_at.values()]
+        if self._clock.virtual and self.calls.unwritten:
+            instants.append(self._settle_at)
         send_at = self.calls.next_send_at
         if send_at is not None:
-            instants.append(send_at if self._clock.virtual else send_at - LOOK_AHEAD)
-        instants += [at for at in (self._poll_at, self._reconcile_at, self._beat_at) if at is not None]
+            instants.append(send_at - LOOK_AHEAD)
+        instants += [at for at in (self._poll_at if self._room() else None, self._reconcile_at, self._beat_at) if at is not None]
         return min(instants, default=None)

@@ -251,9 +251,9 @@ def _can_enter(account: Account, folder: Path) -> bool:
 
 def _can(account: Account, command: list[str]) -> bool:
     """Tried for real, by a process of that user: modes alone say little about ACLs and mounts."""
-    run = {"check": False, "capture_output": True, "stdin": subprocess.DEVNULL} | account.subprocess_arguments()
+    arguments = {"capture_output": True, "stdin": subprocess.DEVNULL} | account.subprocess_arguments()
     try:
-        return bool(subprocess.run(command, **run).returncode == 0)
+        return bool(subprocess.run(command, check=False, **arguments).returncode == 0)
     except PermissionError as error:
         if error.filename is not None and Path(command[0]) == Path(os.fsdecode(error.filename)):
             return False

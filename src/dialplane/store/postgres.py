@@ -18,8 +18,11 @@ from dialplane.errors import EnvironmentFault
 MINIMUM_VERSION = 15
 MIGRATION_LOCK = 0x6469616C  # "dial": an advisory lock, so that processes that start together migrate once
 
+# Statements are planned while their tables are still empty, and the plan stays: it must be the one for a million rows.
+PLANNER = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off"}
+
 # What a broken or overloaded connection raises; whoever gets one tries again on a new connection.
-CONNECTION_FAULTS: tuple[type[BaseException], ...] = (
+CONNECTION_FAULTS: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
@@ -62,7 +65,7 @@ class Database:
         max_connections: int = 8,
     ) -> Database:
         """A migrated database. `schema`: work in that schema, made if it is missing. Raises EnvironmentFault."""
-        server_settings = {"application_name": "dialplane"}
+        server_settings = {"application_name": "dialplane", **PLANNER}
         if schema is not None:
             server_settings["search_path"] = schema
         if not durable:
@@ -85,6 +88,7 @@ class Database:
                 command_timeout=60,
                 server_settings=server_settings,
                 init=_prepare,
+                reset=_keep,
             )
         except CONNECTION_FAULTS as fault:
             raise EnvironmentFault(
@@ -136,6 +140,10 @@ class Database:
 
 async def _prepare(connection: Any) -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_to_json, decoder=json.loads)
+
+
+async def _keep(connection: Any) -> None:
+    """Nothing to undo when a connection goes back: all that is set is local to its transaction."""
 
 
 def _to_json(value: Any) -> str:

@@ -36,6 +36,7 @@ from dialplane.store.placement import Place, prepare_socket_folder
 PORT = 5432  # only part of the socket's name: nothing listens on the network
 ROLE = "dialplane"
 OLD_SERVER_SECONDS = 60  # for the last processes of a killed server to end
+MAX_KILLED_STARTS = 3  # killed from outside, as the kernel does when memory runs out
 LOG_DAYS = 7
 SETTINGS_OF_A_NEW_CLUSTER = {"max_connections": "200"}  # in postgresql.conf, where an operator may change them
 SETTINGS = {
@@ -73,18 +74,19 @@ class Postmaster:
         """Back when the server takes connections; recovery may take as long as its process lives."""
         check_version(self.place)
         started: _Started | None = None
+        killed = 0
         give_up_at = time.monotonic() + OLD_SERVER_SECONDS
         pause_seconds = 0.01
         while (answer := self._probe())[0] is not Answer.READY:
             if answer[0] is Answer.NOT_YET:
-                waiting.because(f"PostgreSQL is recovering its data, please wait ({answer[1]})")
+                doing = "stopping" if "shutting down" in answer[1] else "recovering its data"
+                waiting.because(f"PostgreSQL is {doing}, please wait ({answer[1]})")
                 give_up_at = time.monotonic() + OLD_SERVER_SECONDS
             elif started is None:
                 started = self._start_if_alone(waiting, give_up_at)
-            elif started.process.poll() is not None:
-                if "still in use" not in (words := self._last_words(started)) or time.monotonic() > give_up_at:
-                    raise self._exited(started, words)
-                waiting.because("the last processes of a killed PostgreSQL are ending")
+            elif (code := started.process.poll()) is not None:
+                killed += code == -signal.SIGKILL
+                self._check_worth_another_start(started, killed, give_up_at)
                 started = None
             else:
                 waiting.because("PostgreSQL is starting")
@@ -127,8 +129,9 @@ class Postmaster:
             asyncpg.CannotConnectNowError,
             asyncpg.PostgresConnectionError,
             asyncpg.OperatorInterventionError,
+            asyncpg.InternalClientError,  # what asyncpg makes of a connection that is cut while it closes
         ) as error:
-            return Answer.NOT_YET, str(error)
+            return Answer.NOT_YET, str(error).partition("\n")[0]
         except asyncpg.TooManyConnectionsError:
             return Answer.READY, ""
         except asyncpg.PostgresError as error:
@@ -149,9 +152,10 @@ class Postmaster:
             finally:
                 os.close(lock)
         if time.monotonic() > give_up_at:
+            old_pid = _pid_in_file(self.place.data / "postmaster.pid")
             raise EnvironmentFault(
                 f"Processes of an old PostgreSQL still use {self.place.data}, but nobody listens on "
-                f"{self.place.socket_folder}. Its pid was {_pid_in_file(self.place.data)}: stop it, then try again."
+                f"{self.place.socket_folder}. Its pid was {old_pid}: stop it, then try again."
             )
         waiting.because("the last processes of a killed PostgreSQL are ending")
         return None
@@ -163,7 +167,8 @@ class Postmaster:
         make_folder(place.log, mode=0o700, uid=place.account.uid, gid=place.account.gid)
         if not place.data.exists():
             self._initialise()
-        _forget_pid_of_somebody_else(place.data)
+        _forget_pid_of_somebody_else(place.data / "postmaster.pid")
+        _forget_pid_of_somebody_else(place.socket_folder / f".s.PGSQL.{PORT}.lock")
         self._write_who_may_connect()
         return _Started(self._launch(lock), time.time())
 
@@ -242,11 +247,16 @@ class Postmaster:
         lines = [line for path in (self._start_log, newest) if path is not None for line in _tail(path)]
         return "\n".join(line for line in lines if "log output" not in line)
 
-    def _exited(self, started: _Started, words: str) -> EnvironmentFault:
+    def _check_worth_another_start(self, started: _Started, killed: int, give_up_at: float) -> None:
+        words = self._last_words(started)
+        was_killed = started.process.returncode == -signal.SIGKILL and killed < MAX_KILLED_STARTS
+        old_one_ends = "still in use" in words and time.monotonic() < give_up_at
+        if was_killed or old_one_ends:
+            return
         if "No space left" in words or shutil.disk_usage(self.place.folder).free < 1 << 20:
-            return disk_full(self.place.folder)
-        return EnvironmentFault(
-            f"PostgreSQL stopped right after its start (exit code {started.process.returncode}). "
+            raise disk_full(self.place.folder)
+        raise EnvironmentFault(
+            f"PostgreSQL was started and ended before it was ready (exit code {started.process.returncode}). "
             f"Its log is in {self.place.log}; the last lines are:\n{words}"
         )
 
@@ -290,16 +300,16 @@ def _peer_pid(connected: socket.socket) -> int:
     return int(pid)
 
 
-def _pid_in_file(data: Path) -> int | None:
+def _pid_in_file(path: Path) -> int | None:
     with suppress(OSError, ValueError):
-        return int((data / "postmaster.pid").read_text(errors="replace").partition("\n")[0])
+        return int(path.read_text(errors="replace").partition("\n")[0])
     return None
 
 
-def _forget_pid_of_somebody_else(data: Path) -> None:
+def _forget_pid_of_somebody_else(path: Path) -> None:
     """No server process lives (the lock says so), but its old pid may be another program's or a zombie's now, and
     PostgreSQL would refuse to start. Otherwise the file stays: PostgreSQL checks more with it."""
-    pid = _pid_in_file(data)
+    pid = _pid_in_file(path)
     if pid is None or pid <= 0:
         return
     try:
@@ -308,7 +318,7 @@ def _forget_pid_of_somebody_else(data: Path) -> None:
         return
     except PermissionError:
         pass
-    (data / "postmaster.pid").unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
 
 
 def _tail(path: Path, *, lines: int = 10) -> list[str]:

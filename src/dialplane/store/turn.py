@@ -98,6 +98,7 @@ class Turn:
         self.max_lines: int = organization["max_lines"]
         self.cps: float | None = organization["cps"]
         self.tat: datetime | None = organization["tat"]
+        self.next_turn_at: datetime | None = organization["next_turn_at"]
 
     async def load(self) -> Load:
         """Counted in a statement of its own, after the lock."""
@@ -134,22 +135,18 @@ class Turn:
             pools.setdefault(row["carrier_id"], []).append(caller_id)
         return pools
 
-    async def due_heads(self, campaign_ids: Sequence[int]) -> dict[int, list[DueHead]]:
-        heads: dict[int, list[DueHead]] = {}
-        found = sql.due_heads(self.connection, organization_id=self.organization_id, campaign_ids=campaign_ids)
+    async def sources(self, campaign_ids: Sequence[int]) -> dict[int, list[DueHead | Cursor]]:
+        """Where the calls of these campaigns could come from: due rows by their head, cursors not at their end."""
+        sources: dict[int, list[DueHead | Cursor]] = {campaign_id: [] for campaign_id in campaign_ids}
+        found = sql.sources(self.connection, organization_id=self.organization_id, campaign_ids=campaign_ids)
         for row in await rows(found):
-            head = DueHead(rank=row["rank"], zone_group_id=row["zone_group_id"], due_at=row["due_at"])
-            heads.setdefault(row["campaign_id"], []).append(head)
-        return heads
-
-    async def cursors(self, campaign_ids: Sequence[int]) -> dict[int, list[Cursor]]:
-        """Those that have not reached the end."""
-        cursors: dict[int, list[Cursor]] = {}
-        found = sql.open_cursors(self.connection, organization_id=self.organization_id, campaign_ids=campaign_ids)
-        for row in await rows(found):
-            cursor = Cursor(zone_group_id=row["zone_group_id"], sequence=row["sequence"])
-            cursors.setdefault(row["campaign_id"], []).append(cursor)
-        return cursors
+            source: DueHead | Cursor
+            if row["rank"] is None:
+                source = Cursor(zone_group_id=row["zone_group_id"], sequence=row["sequence"])
+            else:
+                source = DueHead(rank=row["rank"], zone_group_id=row["zone_group_id"], due_at=row["due_at"])
+            sources[row["campaign_id"]].append(source)
+        return sources
 
     async def zone_groups(self, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
         found = await rows(sql.zone_groups(self.connection, organization_id=self.organization_id, ids=ids))
@@ -318,10 +315,11 @@ class Turn:
 
     async def schedule(self, next_turn_at: datetime | None, *, exclusively: bool) -> None:
         """Set the instant of the next turn. Not exclusively: never later than somebody else has asked for."""
-        if exclusively:
+        if not exclusively and self.next_turn_at is not None:
+            next_turn_at = min(next_turn_at or self.next_turn_at, self.next_turn_at)
+        if next_turn_at != self.next_turn_at:
             await sql.schedule_turn(self.connection, organization_id=self.organization_id, next_turn_at=next_turn_at)
-        elif next_turn_at is not None:
-            await sql.schedule_turn_by(self.connection, organization_id=self.organization_id, next_turn_at=next_turn_at)
+            self.next_turn_at = next_turn_at
 
     async def complete(self, campaign_id: int) -> bool:
         done = await sql.complete(

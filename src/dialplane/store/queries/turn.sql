@@ -48,9 +48,10 @@ SELECT id, carrier_id, e164, max_lines FROM number
 WHERE organization_id = :organization_id AND active
 ORDER BY carrier_id, id;
 
--- name: due_heads(organization_id, campaign_ids)
--- The earliest due row of each (campaign, rank, zone group) that has any: one index descent each, however long the backlog.
-SELECT wanted.campaign_id, head.rank, head.zone_group_id, head.due_at
+-- name: sources(organization_id, campaign_ids)
+-- Where calls could come from. Rows with a rank: the earliest due row of each (campaign, rank, zone group) that has any,
+-- one index descent each however long the backlog. Rows without: zone groups that may still have fresh contacts.
+SELECT wanted.campaign_id, head.rank, head.zone_group_id, head.due_at, NULL::bigint AS sequence
 FROM unnest(:campaign_ids::bigint[]) AS wanted (campaign_id)
 CROSS JOIN LATERAL (
     WITH RECURSIVE head AS (
@@ -67,11 +68,9 @@ CROSS JOIN LATERAL (
         ) AS later
     )
     SELECT rank, zone_group_id, due_at FROM head
-) AS head;
-
--- name: open_cursors(organization_id, campaign_ids)
--- Zone groups that may still have fresh contacts, with the last sequence taken.
-SELECT c.campaign_id, c.zone_group_id, c.sequence
+) AS head
+UNION ALL
+SELECT c.campaign_id, NULL, c.zone_group_id, NULL, c.sequence
 FROM cursor c
 JOIN campaign ON campaign.organization_id = c.organization_id AND campaign.id = c.campaign_id
 WHERE c.organization_id = :organization_id AND c.campaign_id = ANY(:campaign_ids)
@@ -203,13 +202,7 @@ WHERE c.organization_id = :organization_id AND c.id = p.id;
 UPDATE organization SET tat = :tat WHERE id = :organization_id;
 
 -- name: schedule_turn(organization_id, next_turn_at)!
-UPDATE organization SET next_turn_at = :next_turn_at
-WHERE id = :organization_id AND next_turn_at IS DISTINCT FROM :next_turn_at::timestamptz;
-
--- name: schedule_turn_by(organization_id, next_turn_at)!
--- Never later than somebody else has asked for.
-UPDATE organization SET next_turn_at = :next_turn_at
-WHERE id = :organization_id AND (next_turn_at IS NULL OR next_turn_at > :next_turn_at);
+UPDATE organization SET next_turn_at = :next_turn_at WHERE id = :organization_id;
 
 -- name: complete(organization_id, campaign_id, now)$
 -- Done when, in one snapshot, everything is sealed, every cursor is at its end, nothing is due and no attempt is open.
