@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
 
 class _Tasks:
     """Work in progress beside the caller; the first exception is kept for `wait` to raise."""
@@ -54,7 +56,8 @@ class RealClock:
         return None
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        # Linux stops CLOCK_MONOTONIC while the machine is suspended; a deadline must pass all the same.
+        return time.clock_gettime(BOOT_CLOCK) if BOOT_CLOCK is not None else time.monotonic()
 
     def call_at(self, at: datetime, callback: Callable[[], None]) -> Callable[[], None]:
         delay = max(0.0, (at - self.now()).total_seconds())
@@ -118,7 +121,7 @@ class VirtualClock:
         if at <= self._now:
             return
         task = asyncio.current_task()
-        assert task is not None and task in self._tasks.running, "only spawned work may sleep in virtual time"
+        assert task in self._tasks.running, "only spawned work may sleep in virtual time"
         rung = asyncio.get_running_loop().create_future()
 
         def ring() -> None:

@@ -20,11 +20,11 @@ from dialplane.engine.contacts import Contacts
 from dialplane.engine.intake import Intake
 from dialplane.engine.reports import Reports
 from dialplane.engine.worker import Only, Worker
-from dialplane.errors import Invalid
+from dialplane.errors import Invalid, NotFound
 from dialplane.files import LocalFiles
 from dialplane.ports import Agent, CallEvent, Carrier, CarrierLimits, Clock
 from dialplane.store.embedded import attach
-from dialplane.store.postgres import Database
+from dialplane.store.postgres import CONNECTION_FAULTS, Database, sql
 
 SIMULATED = "simulated"
 EXAMPLE_NUMBER = "+15005550100"  # what the simulated carrier calls from
@@ -61,7 +61,7 @@ class OpenCarriers:
         self._receive: Callable[[CallEvent], None] | None = None
 
     def listen(self, receive: Callable[[CallEvent], None]) -> None:
-        """Where the events of all carriers go; before the first `get`."""
+        """Where the events of all carriers go from now on."""
         self._receive = receive
 
     async def get(self, organization_id: int, carrier_id: int) -> Carrier:
@@ -75,9 +75,12 @@ class OpenCarriers:
     async def _make(self, organization_id: int, carrier_id: int) -> Carrier:
         record = await catalog.carrier(self._database, organization_id, carrier_id)
         carrier = build_carrier(record.provider, record.settings, self._clock, self._logs, carrier_id)
-        if self._receive is not None:
-            carrier.listen(self._receive)
+        carrier.listen(self._tell)
         return carrier
+
+    def _tell(self, event: CallEvent) -> None:
+        if self._receive is not None:
+            self._receive(event)
 
     async def close(self) -> None:
         for carrier in self._open.values():
@@ -167,6 +170,14 @@ class App:
             return None
         return log_path(self._logs, campaign.carrier_id, campaign_id)
 
+    async def virtual_schema(self, campaign_id: int) -> str | None:
+        """Where a run on the virtual clock lives; None for any other campaign."""
+        async with self.database.connection() as connection:
+            found: str | None = await sql.virtual_schema(
+                connection, organization_id=self.organization_id, campaign_id=campaign_id
+            )
+        return found
+
     @property
     def _logs(self) -> Path:
         return self.carriers._logs
@@ -218,3 +229,81 @@ def assemble(settings: Settings, database: Database, clock: Clock, organization_
         carriers=OpenCarriers(database, clock, logs),
         agents=LoadedAgents(database),
     )
+
+
+@asynccontextmanager
+async def open_virtual_app(
+    settings: Settings, start: datetime, *, on_wait: Callable[[str], None] | None = None
+) -> AsyncIterator[tuple[App, int]]:
+    """An application on the virtual clock, in a schema of its own, and the id for the one campaign that it is made for.
+
+    The schema stays for as long as that campaign is in it. Raises EnvironmentFault.
+    """
+    async with open_app(settings, on_wait=on_wait) as app:
+        campaign_id = await app.campaigns.reserve_id()
+        schema = await _name_schema(app, campaign_id)
+        kept = False
+        try:
+            async with open_app(settings, schema=schema, virtual_start=start) as virtual:
+                await _register(app, campaign_id, schema)
+                try:
+                    yield virtual, campaign_id
+                finally:
+                    kept = await _exists(virtual, campaign_id)
+        finally:
+            if not kept:
+                await _forget(app, campaign_id, schema)
+
+
+@asynccontextmanager
+async def open_campaign_app(
+    settings: Settings, campaign_id: int, *, on_wait: Callable[[str], None] | None = None
+) -> AsyncIterator[App]:
+    """The application in which a campaign lives; of a virtual run, with the clock where it stood. Raises as `open_app`."""
+    async with open_app(settings, on_wait=on_wait) as app:
+        schema = await app.virtual_schema(campaign_id)
+        if schema is None:
+            yield app
+        else:
+            start = await _reached(app, campaign_id, schema)
+            async with open_app(settings, schema=schema, virtual_start=start) as virtual:
+                yield virtual
+
+
+async def _name_schema(app: App, campaign_id: int) -> str:
+    """Two installations may share a database, each in a schema: their virtual runs must not."""
+    async with app.database.connection() as connection:
+        ours = await connection.fetchval("SELECT current_schema()")
+    return f"virtual_{campaign_id}" if ours == "public" else f"{ours}_virtual_{campaign_id}"
+
+
+async def _register(app: App, campaign_id: int, schema: str) -> None:
+    async with app.database.connection() as connection:
+        await sql.register_virtual_run(
+            connection, organization_id=app.organization_id, campaign_id=campaign_id, schema_name=schema
+        )
+
+
+async def _exists(app: App, campaign_id: int) -> bool:
+    try:
+        await app.campaigns.get(campaign_id)
+    except NotFound:
+        return False
+    except CONNECTION_FAULTS:
+        return True  # nobody knows, so nothing is dropped
+    return True
+
+
+async def _forget(app: App, campaign_id: int, schema: str) -> None:
+    async with app.database.transaction() as connection:
+        await sql.forget_virtual_run(connection, organization_id=app.organization_id, campaign_id=campaign_id)
+        await connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
+
+
+async def _reached(app: App, campaign_id: int, schema: str) -> datetime:
+    async with app.database.transaction() as connection:
+        await connection.execute(f'SET LOCAL search_path TO "{schema}"')
+        found: datetime | None = await sql.latest_instant(
+            connection, organization_id=app.organization_id, campaign_id=campaign_id
+        )
+    return found or app.clock.now()

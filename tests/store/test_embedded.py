@@ -20,8 +20,7 @@ import asyncpg
 import pytest
 
 from dialplane.errors import EnvironmentFault
-from dialplane.store import binaries, folders, placement, postmaster
-from dialplane.store.embedded import Attachment, attach, describe
+from dialplane.store.embedded import Attachment, attach, binaries, describe, folders, placement, postmaster
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as another user")
 as_ordinary_user = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -102,10 +102,10 @@ class Calls:
     def next_send_at(self) -> datetime | None:
         return self._orders[0][0] if self._orders else None
 
-    def add(self, orders: Iterable[Order]) -> None:
-        """Orders to send at their instants."""
+    def add(self, orders: Iterable[Order], ahead: timedelta) -> None:
+        """Orders to send at their instants, by a clock that is `ahead` of the one that set them."""
         for order in orders:
-            heapq.heappush(self._orders, (order.send_at, order.attempt_id, order))
+            heapq.heappush(self._orders, (order.send_at + ahead, order.attempt_id, order))
 
     def forget_orders(self) -> None:
         """Drop what has not been sent: its intents expire, and the contacts go back."""
@@ -140,23 +140,23 @@ class Calls:
     def send_due(self) -> None:
         """Start sending the orders whose instant has come."""
         limit = self._clock.now() + LOOK_AHEAD
-        ready: dict[int, list[Order]] = defaultdict(list)
+        ready: dict[int, dict[int, tuple[datetime, Order]]] = defaultdict(dict)
         while self._orders and self._orders[0][0] <= limit:
-            order = heapq.heappop(self._orders)[2]
-            ready[order.organization_id].append(order)
+            send_at, attempt_id, order = heapq.heappop(self._orders)
+            ready[order.organization_id][attempt_id] = (send_at, order)
         for organization_id, orders in ready.items():
             self._sending += len(orders)
             self._clock.spawn(self._send(organization_id, orders))
 
-    async def _send(self, organization_id: int, orders: Sequence[Order]) -> None:
+    async def _send(self, organization_id: int, orders: Mapping[int, tuple[datetime, Order]]) -> None:
         unsent = len(orders)
         try:
             asked_at = self._clock.monotonic()
-            guarded = await self._guard(organization_id, [order.attempt_id for order in orders])
-            for order in orders:
-                if order.attempt_id in guarded:
-                    allowed_seconds = (order.send_before - guarded[order.attempt_id]).total_seconds()
-                    await self._start(order, not_after=asked_at + allowed_seconds)
+            guarded = await self._guard(organization_id, list(orders))
+            for attempt_id, (send_at, order) in orders.items():
+                if attempt_id in guarded:
+                    allowed_seconds = (order.send_before - guarded[attempt_id]).total_seconds()
+                    await self._start(order, send_at, not_after=asked_at + allowed_seconds)
                 self._sending -= 1
                 unsent -= 1
         finally:
@@ -174,12 +174,12 @@ class Calls:
             )
             return {row["id"]: row["at"] for row in await rows(passed)}
 
-    async def _start(self, order: Order, *, not_after: float) -> None:
+    async def _start(self, order: Order, send_at: datetime, *, not_after: float) -> None:
         """Place one guarded order, no closer to the start before it than the paces allow."""
         earliest = [
             self._last_starts[s] + timedelta(seconds=gap) for s, gap in order.spacing.items() if s in self._last_starts
         ]
-        await self._clock.sleep_until(max([order.send_at, *earliest]))
+        await self._clock.sleep_until(max([send_at, *earliest]))
         call = Call(order)
         if self._clock.monotonic() >= not_after:
             # Certain: nothing was sent. The process was held up between the guard and here.

@@ -34,9 +34,12 @@ CARRIER_BREAKER = CircuitBreaker()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnResult:
-    """What a turn committed. next_at: when the next one could do something; deadline_at: of the open attempts."""
+    """What a turn committed. next_at: when the next one could do something; deadline_at: of the open attempts.
 
-    now: datetime
+    ahead: by how much this machine's clock is ahead of the database's, whose instants these are.
+    """
+
+    ahead: timedelta
     orders: Sequence[Order] = ()
     next_at: datetime | None = None
     deadline_at: datetime | None = None
@@ -96,19 +99,20 @@ class Dispatcher:
         async with open_turn(self._database, organization_id, self._clock.instant()) as turn:
             if turn is None:
                 return None
+            ahead = self._clock.now() - turn.now
             found = await settle(turn.connection, organization_id, self._worker_id, ended)
-            return await self._dispatch(turn, room, {*faults, *found})
+            return await self._dispatch(turn, room, {*faults, *found}, ahead)
 
     async def settle_alone(self, organization_id: int, ended: Sequence[EndedCall]) -> set[Fault]:
         """Settle without a turn, while another worker holds the organization."""
         async with self._database.short_transaction() as connection:
             return await settle(connection, organization_id, self._worker_id, ended)
 
-    async def _dispatch(self, turn: Turn, room: int, faults: set[Fault]) -> TurnResult:
+    async def _dispatch(self, turn: Turn, room: int, faults: set[Fault], ahead: timedelta) -> TurnResult:
         load = await turn.load()
         active = [c for c in await self._started(turn) if self._only_campaign in (None, c.id)]
-        running = [c for c in active if c.state is CampaignState.RUNNING]
-        running = await self._apply_breakers(turn, running, faults)
+        unbroken = [c for c in active if c.state is CampaignState.RUNNING]
+        running = await self._apply_breakers(turn, unbroken, faults)
         sources = await self._sources(turn, running)
         for campaign in running:
             await self._skip_never(turn, campaign, sources[campaign.id])
@@ -135,7 +139,7 @@ class Dispatcher:
 
         # What only this worker has no room for is work for another one, now.
         full = sum(allowed.values()) == room < turn.max_lines - load.total and bool(demands)
-        more = full or any(t.more for t in taken.values())
+        more = full or running != unbroken or any(t.more for t in taken.values())
         instants = [*([turn.now] if more else []), *ramp_at, *([starts.next_at - LEAD] if starts.next_at else [])]
         for campaign in running:
             rest = campaign.trunk.suspended_until
@@ -144,7 +148,7 @@ class Dispatcher:
         next_at = self._next_turn(turn.now, instants, active=bool(active))
         await turn.schedule(next_at, exclusively=self._only_campaign is None)
         deadlines = [at for at in (load.deadline_at, *(order.send_before for order in orders)) if at is not None]
-        return TurnResult(now=turn.now, orders=orders, next_at=next_at, deadline_at=min(deadlines, default=None))
+        return TurnResult(ahead=ahead, orders=orders, next_at=next_at, deadline_at=min(deadlines, default=None))
 
     async def _started(self, turn: Turn) -> list[Campaign]:
         """Active campaigns, after those whose hour has come were started."""
@@ -380,7 +384,7 @@ class Dispatcher:
         for intent in intents:
             attempt_id = written.get(intent.order.contact_id)
             if attempt_id is None:
-                back[intent.order.contact_id] = (due_rank(0), turn.now + CLASH_DELAY)
+                back[intent.order.contact_id] = (intent.rank, turn.now + CLASH_DELAY)
             else:
                 orders.append(replace(intent.order, attempt_id=attempt_id))
         return orders
@@ -451,4 +455,4 @@ def _intent(
         limits=campaign.trunk.limits,
     )
     deadline_at = send_before + timedelta(seconds=campaign.trunk.limits.send_timeout_seconds) + SEND_GRACE
-    return Intent(order=order, number_id=caller_id.id, deadline_at=deadline_at)
+    return Intent(order=order, number_id=caller_id.id, rank=due_rank(claim.priority), deadline_at=deadline_at)

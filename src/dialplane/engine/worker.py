@@ -23,9 +23,10 @@ from dialplane.store.postgres import CONNECTION_FAULTS, Database, describe, rows
 
 IDLE_POLL = timedelta(milliseconds=250)  # how often a worker looks for work that nobody told it of
 TAKEN_PAUSE = timedelta(milliseconds=5)  # another worker's turn is over by then
+FAILED_PAUSE = timedelta(seconds=5)
 HEARTBEAT = timedelta(seconds=1)
 RECONCILE = timedelta(seconds=1)
-VIRTUAL_SETTLE = timedelta(milliseconds=50)  # in virtual time, calls that end this close together are settled at once
+VIRTUAL_SETTLE = timedelta(milliseconds=250)  # in virtual time, calls that end this close together are settled at once
 ORGANIZATIONS = 8  # looked at in one round
 
 log = structlog.get_logger()
@@ -115,7 +116,7 @@ class Worker:
                 self._unsettled[call.organization_id].append(call)
             self.calls.flush()
         for organization_id in await self._organizations():
-            await self._turn(organization_id)
+            await self._turn_safely(organization_id)
         self.calls.send_due()
         self._start_reconciling()
 
@@ -149,6 +150,18 @@ class Worker:
     def _room(self) -> int:
         return 0 if self._stopping else max(0, self._capacity - self.calls.in_flight)
 
+    async def _turn_safely(self, organization_id: int) -> None:
+        """A defect in one organization's data must not stop the dialling of the others."""
+        try:
+            await self._turn(organization_id)
+        except CONNECTION_FAULTS:
+            raise
+        except Exception:
+            if self._only is not None:
+                raise
+            log.exception("turn.failed", organization_id=organization_id)
+            self._turn_at[organization_id] = self._clock.now() + FAILED_PAUSE
+
     async def _turn(self, organization_id: int) -> None:
         ended = self._unsettled[organization_id]
         result = await self._dispatcher.turn(organization_id, ended, self._room(), self._faults[organization_id])
@@ -161,12 +174,10 @@ class Worker:
         del self._unsettled[organization_id]
 
     def _plan_next(self, organization_id: int, result: TurnResult) -> None:
-        self.calls.add(result.orders)
+        self.calls.add(result.orders, result.ahead)
         self._turn_at.pop(organization_id, None)
-        # In real time the database's clock and ours may differ: what counts is how far ahead the instant lies.
-        ahead = self._clock.now() - result.now
-        if result.next_at is not None and self._room() > 0 and (self._only or self._clock.virtual):
-            self._turn_at[organization_id] = result.next_at + ahead
+        if result.next_at is not None and self._room() > 0:
+            self._turn_at[organization_id] = result.next_at + result.ahead
         if result.deadline_at is not None and self._clock.virtual:
             self._reconcile_by(result.deadline_at)
 
@@ -239,5 +250,7 @@ class Worker:
         send_at = self.calls.next_send_at
         if send_at is not None:
             instants.append(send_at - LOOK_AHEAD)
-        instants += [at for at in (self._poll_at if self._room() else None, self._reconcile_at, self._beat_at) if at is not None]
+        instants += [
+            at for at in (self._poll_at if self._room() else None, self._reconcile_at, self._beat_at) if at is not None
+        ]
         return min(instants, default=None)

@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import aiosql
 import asyncpg
@@ -22,11 +22,12 @@ MIGRATION_LOCK = 0x6469616C  # "dial": an advisory lock, so that processes that 
 PLANNER = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off"}
 
 # What a broken or overloaded connection raises; whoever gets one tries again on a new connection.
-CONNECTION_FAULTS: tuple[type[Exception], ...] = (
+CONNECTION_FAULTS: Final[tuple[type[Exception], ...]] = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection cut in the middle of an answer
     asyncpg.OperatorInterventionError,  # shutdown, recovery, cancelled by a timeout
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.DeadlockDetectedError,
@@ -101,7 +102,7 @@ class Database:
     async def close(self) -> None:
         try:
             await asyncio.wait_for(self.pool.close(), timeout=5)
-        except (TimeoutError, *CONNECTION_FAULTS):
+        except CONNECTION_FAULTS:  # TimeoutError is one of them
             self.pool.terminate()
 
     @asynccontextmanager

@@ -72,10 +72,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """An order that has not been written yet, with the id of its caller ID and the deadline of sending it."""
+    """An order that has not been written yet: the id of its caller ID, its rank if it goes back."""
 
     order: Order
     number_id: int
+    rank: int
     deadline_at: datetime
 
 

@@ -38,7 +38,7 @@ class SimulatedCarrier:
         self._logs: dict[int, Log] = {}
         self._calls: dict[UUID, dict[str, Call]] = {}  # by attempt, then by call id
         self._calls_in_log: dict[Log, int] = {}
-        self._receive: Callable[[CallEvent], None] = lambda event: None
+        self._receive: Callable[[CallEvent], None] = lambda _: None
         self._closed = False
 
     def log_path(self, campaign_id: int) -> Path:
@@ -176,13 +176,16 @@ class SimulatedCarrier:
         try:
             call.record()
         except CarrierUnavailable:
-            return self._set_alarm(call, self._clock.now() + RETRY_DELAY)
+            self._set_alarm(call, self._clock.now() + RETRY_DELAY)
+            return
         except EnvironmentFault as fault:
             self._clock.spawn(_raise(fault))  # an alarm has no caller: whoever waits on the clock gets it
-            return self._set_alarm(call, self._clock.now() + RETRY_DELAY)
+            self._set_alarm(call, self._clock.now() + RETRY_DELAY)
+            return
         if call.is_over():
             self._tell(call, LogEvent.END)
-            return self._forget(call)
+            self._forget(call)
+            return
         self._tell(call, call.next_step()[0])
         call.step += 1
         self._set_alarm(call)

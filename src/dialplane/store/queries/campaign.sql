@@ -161,3 +161,19 @@ SELECT schema_name FROM virtual_run WHERE organization_id = :organization_id AND
 
 -- name: totals(organization_id, campaign_ids)
 SELECT id, state, total FROM campaign WHERE organization_id = :organization_id AND id = ANY(:campaign_ids::bigint[]);
+
+-- name: forget_virtual_run(organization_id, campaign_id)!
+DELETE FROM virtual_run WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
+
+-- name: latest_instant(organization_id, campaign_id)$
+-- How far the virtual clock of a run had come: its clock starts no earlier when the run goes on.
+SELECT greatest(
+    (SELECT max(greatest(created_at, ended_at)) FROM attempt
+     WHERE organization_id = :organization_id AND campaign_id = :campaign_id),
+    (SELECT max(at) FROM campaign_log WHERE organization_id = :organization_id AND campaign_id = :campaign_id),
+    (SELECT created_at FROM campaign WHERE organization_id = :organization_id AND id = :campaign_id)
+);
+
+-- name: next_due(organization_id, campaign_id)$
+-- When the next retry or late addition falls due, for people who wonder why no line is in use.
+SELECT min(due_at) FROM due WHERE organization_id = :organization_id AND campaign_id = :campaign_id;

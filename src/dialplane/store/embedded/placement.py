@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dialplane.errors import EnvironmentFault
-from dialplane.store.binaries import Binaries, copy_binaries, find_binaries
-from dialplane.store.folders import Waiting, exclusive, faults_told, make_folder, write_private
+from dialplane.store.embedded.binaries import Binaries, copy_binaries, find_binaries
+from dialplane.store.embedded.folders import Waiting, exclusive, faults_told, make_folder, write_private
 
 STATE_ROOT = Path("/var/lib/dialplane")
 RUN_AS = ("dialplane", "postgres", "nobody")  # as root: the first of these that exists

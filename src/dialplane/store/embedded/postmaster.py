@@ -22,7 +22,7 @@ from typing import Any
 import asyncpg
 
 from dialplane.errors import EnvironmentFault
-from dialplane.store.folders import (
+from dialplane.store.embedded.folders import (
     Waiting,
     disk_full,
     faults_told,
@@ -31,7 +31,7 @@ from dialplane.store.folders import (
     try_lock,
     write_private,
 )
-from dialplane.store.placement import Place, prepare_socket_folder
+from dialplane.store.embedded.placement import Place, prepare_socket_folder
 
 PORT = 5432  # only part of the socket's name: nothing listens on the network
 ROLE = "dialplane"

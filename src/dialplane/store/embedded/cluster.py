@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dialplane.store.folders import Waiting, exclusive, faults_told, share_lock, try_lock
-from dialplane.store.placement import STATE_ROOT, Place, locate, prepare
-from dialplane.store.postmaster import Postmaster, check_version, cluster_version
+from dialplane.store.embedded.folders import Waiting, exclusive, faults_told, share_lock, try_lock
+from dialplane.store.embedded.placement import STATE_ROOT, Place, locate, prepare
+from dialplane.store.embedded.postmaster import Postmaster, check_version, cluster_version
 
 OTHERS_START = "another command starts or stops the database"
 
