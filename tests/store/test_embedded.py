@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import shutil
 import signal
 import stat
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +25,27 @@ from dialplane.errors import EnvironmentFault
 from dialplane.store.embedded import Attachment, attach, binaries, describe, folders, placement, postmaster
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as another user")
-as_ordinary_user = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+
+
+def as_ordinary_user(check: Callable[[], None], folder: Path) -> None:
+    """Run `check` as a user who may not write everywhere; `folder` becomes theirs."""
+    if os.geteuid() != 0:
+        check()
+        return
+    nobody = pwd.getpwnam("nobody")
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    if (child := os.fork()) == 0:
+        try:
+            os.setgroups([])
+            os.setgid(nobody.pw_gid)
+            os.setuid(nobody.pw_uid)
+            check()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
 
 ATTACH_AND_WAIT = """
 import sys, time
@@ -374,12 +396,15 @@ def test_a_full_disk_is_called_so(home: Path, monkeypatch: pytest.MonkeyPatch) -
         postmaster.Postmaster(place).ensure_running(folders.Waiting(None))
 
 
-@as_ordinary_user
 def test_a_home_that_cannot_be_written_is_refused(home: Path) -> None:
     home.mkdir(mode=0o500)
-    for refused in (home, home / "below", Path("/usr")):
-        with pytest.raises(EnvironmentFault, match=r"(cannot|may not) be written"):
-            attach(refused)
+
+    def is_refused() -> None:
+        for refused in (home, home / "below", Path("/usr")):
+            with pytest.raises(EnvironmentFault, match=r"(cannot|may not) be written"):
+                attach(refused)
+
+    as_ordinary_user(is_refused, home)
 
 
 @as_root

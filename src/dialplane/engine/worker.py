@@ -88,19 +88,20 @@ class Worker:
     async def run(self) -> None:
         """Dial until stopped, or until `finished` says so. A lost database is waited for; calls go on."""
         try:
-            while not (self._idle() and (self._stopping or await self._is_finished())):
+            while not await self._is_done():
                 self._wake.clear()
                 try:
                     await self._step()
-                    await self._clock.wait(self._wake, self._next_at())
+                    if not await self._is_done():  # nothing may be left that could end the wait
+                        await self._clock.wait(self._wake, self._next_at())
                 except CONNECTION_FAULTS as fault:
                     await self._recover(fault)
         finally:
             await self._leave()
 
-    async def _is_finished(self) -> bool:
-        if self._finished is None:
-            return False
+    async def _is_done(self) -> bool:
+        if self._stopping or not self._idle() or self._finished is None:
+            return self._stopping and self._idle()
         try:
             return await self._finished()
         except CONNECTION_FAULTS:
