@@ -23,7 +23,8 @@ DEFAULT_ZONE = "UTC"
 CampaignId = Annotated[int, typer.Argument(metavar="ID", show_default=False, help="The campaign's id.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there.")]
 ContactsFile = Annotated[
-    Path | None, typer.Argument(metavar="FILE.csv", show_default=False, help="The contacts, with a phone_number column.")
+    Path | None,
+    typer.Argument(metavar="FILE.csv", show_default=False, help="The contacts, with a phone_number column."),
 ]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the campaign.", show_default="the file's name")]
 AgentFile = Annotated[
@@ -42,11 +43,15 @@ Cps = Annotated[
 ]
 DefaultRegion = Annotated[
     str | None,
-    typer.Option("--default-region", metavar="US", help="Country of numbers without a country code.", show_default="none"),
+    typer.Option(
+        "--default-region", metavar="US", help="Country of numbers without a country code.", show_default="none"
+    ),
 ]
 Timezone = Annotated[
     str | None,
-    typer.Option("--timezone", metavar="TZ|contact", help="Zone of the window; contact: each one's own.", show_default="UTC"),
+    typer.Option(
+        "--timezone", metavar="TZ|contact", help="Zone of the window; contact: each one's own.", show_default="UTC"
+    ),
 ]
 Window = Annotated[
     str | None,
@@ -60,7 +65,10 @@ MaxRetries = Annotated[
     int | None, typer.Option("--max-retries", help="Further attempts on busy and no answer.", show_default="2")
 ]
 RetryDelay = Annotated[
-    str | None, typer.Option("--retry-delay", metavar="120s", help="From the end of a call to the next attempt.", show_default="120s")
+    str | None,
+    typer.Option(
+        "--retry-delay", metavar="120s", help="From the end of a call to the next attempt.", show_default="120s"
+    ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="A single bad row refuses the file.")]
 Seed = Annotated[

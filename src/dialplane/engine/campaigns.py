@@ -17,7 +17,8 @@ from dialplane.core.disposition import Disposition
 from dialplane.errors import Conflict, Invalid, InvalidTransition, NotFound
 from dialplane.ports import Clock
 from dialplane.store.postgres import Database, Row, rows, sql
-from dialplane.store.turn import Turn, open_command, policies
+from dialplane.store.records import policies
+from dialplane.store.turn import Turn, open_command
 
 PAGE = 100
 SENDING_POLL_SECONDS = 0.01

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,26 +9,23 @@ from uuid import UUID, uuid4
 
 from dialplane.core import plan
 from dialplane.core.attempt import Order
-from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.campaign import Campaign, CampaignState
-from dialplane.core.disposition import BREAKER_FAULTS, TRUNK_FAULTS
 from dialplane.core.intake import template_values
 from dialplane.core.numbers import CallerId, NumberPool
 from dialplane.core.pacing import Pace, Ramp
-from dialplane.core.window import CallingWindow, Closed, Open
+from dialplane.engine.breakers import unbroken
 from dialplane.engine.outcomes import EndedCall, Fault, settle
+from dialplane.engine.sources import EXAMINED, SourceFinder, Sources
 from dialplane.ports import Clock
 from dialplane.store.postgres import Database
-from dialplane.store.turn import Claim, Cursor, DueHead, Intent, Load, Turn, due_rank, open_turn
+from dialplane.store.records import Claim, Intent, Load, due_rank
+from dialplane.store.turn import Turn, open_turn
 
 SEND_WINDOW = timedelta(seconds=2)  # how long after its start an intent may still go out
 SEND_GRACE = timedelta(seconds=1)
 LEAD = timedelta(milliseconds=50)  # a turn comes this much before the start that a pace allows next
 CLASH_DELAY = timedelta(seconds=60)  # a number that rings in another campaign is due again after this
-CARRIER_REST = timedelta(seconds=60)  # of a carrier whose breaker tripped
 POLL = timedelta(seconds=5)  # a turn of an active organization is never further ahead than this in real time
-EXAMINED = 1000  # rows that one claim looks at
-CARRIER_BREAKER = CircuitBreaker()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,30 +42,6 @@ class TurnResult:
 
 
 @dataclass(slots=True)
-class Sources:
-    """Where a campaign's next calls come from, in the order in which to take them.
-
-    openings: how long each open zone group stays open. later_at: when a source opens or falls due next.
-    """
-
-    due: list[DueHead] = field(default_factory=list)
-    fresh: list[Cursor] = field(default_factory=list)
-    never: list[tuple[DueHead | Cursor, str]] = field(default_factory=list)
-    openings: dict[int, Open] = field(default_factory=dict)
-    later_at: list[datetime] = field(default_factory=list)
-
-    @property
-    def open_since(self) -> datetime | None:
-        """Since when somebody can be called without a break; None for always."""
-        since = [opening.since for opening in self.openings.values()]
-        return None if None in since else min((at for at in since if at is not None), default=None)
-
-    @property
-    def exhausted(self) -> bool:
-        return not (self.due or self.fresh or self.never or self.later_at)
-
-
-@dataclass(slots=True)
 class Taken:
     """Contacts claimed for one campaign, how far its cursors went, who was skipped, and whether more is there now."""
 
@@ -80,14 +52,14 @@ class Taken:
 
 
 class Dispatcher:
-    """Runs turns. It keeps nothing between two of them but zone groups, which never change."""
+    """Runs turns; it keeps nothing between two of them that it cannot lose."""
 
     def __init__(self, database: Database, clock: Clock, worker_id: UUID, *, only_campaign: int | None = None) -> None:
         self._database = database
         self._clock = clock
         self._worker_id = worker_id
         self._only_campaign = only_campaign
-        self._zone_groups: dict[tuple[int, int], tuple[str, ...]] = {}
+        self._sources = SourceFinder(worker_id)
 
     async def turn(
         self, organization_id: int, ended: Sequence[EndedCall], room: int, faults: Iterable[Fault] = ()
@@ -111,11 +83,11 @@ class Dispatcher:
     async def _dispatch(self, turn: Turn, room: int, faults: set[Fault], ahead: timedelta) -> TurnResult:
         load = await turn.load()
         active = [c for c in await self._started(turn) if self._only_campaign in (None, c.id)]
-        unbroken = [c for c in active if c.state is CampaignState.RUNNING]
-        running = await self._apply_breakers(turn, unbroken, faults)
-        sources = await self._sources(turn, running)
+        started = [c for c in active if c.state is CampaignState.RUNNING]
+        running = await unbroken(turn, started, faults)
+        sources = await self._sources.find(turn, running)
         for campaign in running:
-            await self._skip_never(turn, campaign, sources[campaign.id])
+            await self._sources.skip_never(turn, campaign, sources[campaign.id])
 
         demands, pools, ramp_at = await self._demands(turn, running, sources, load)
         allowed = plan.shares(demands, _carrier_room(running, load), min(room, turn.max_lines - load.total))
@@ -139,7 +111,7 @@ class Dispatcher:
 
         # What only this worker has no room for is work for another one, now.
         full = sum(allowed.values()) == room < turn.max_lines - load.total and bool(demands)
-        more = full or running != unbroken or any(t.more for t in taken.values())
+        more = full or running != started or any(t.more for t in taken.values())
         instants = [*([turn.now] if more else []), *ramp_at, *([starts.next_at - LEAD] if starts.next_at else [])]
         for campaign in running:
             rest = campaign.trunk.suspended_until
@@ -165,112 +137,6 @@ class Dispatcher:
         if self._clock.virtual or not active:
             return next_at
         return min(next_at or now + POLL, now + POLL)
-
-    # --- breakers -----------------------------------------------------------------------------------
-
-    async def _apply_breakers(self, turn: Turn, running: list[Campaign], faults: set[Fault]) -> list[Campaign]:
-        """Campaigns that go on running after the breakers of those that had faults were looked at."""
-        tripped: set[int] = set()
-        for campaign in running:
-            if campaign.id in {fault.campaign_id for fault in faults} and await self._trips_campaign(turn, campaign):
-                tripped.add(campaign.id)
-        for carrier_id in {fault.carrier_id for fault in faults}:
-            on_carrier = [campaign for campaign in running if campaign.trunk.id == carrier_id]
-            if on_carrier and await self._trips_carrier(turn, on_carrier):
-                tripped.update(campaign.id for campaign in on_carrier)
-        return [campaign for campaign in running if campaign.id not in tripped]
-
-    async def _trips_campaign(self, turn: Turn, campaign: Campaign) -> bool:
-        breaker = campaign.policies.breaker
-        since = breaker.since(turn.now, campaign.resumed_at)
-        recent = await turn.recent_calls(since, BREAKER_FAULTS, campaign_id=campaign.id)
-        if not breaker.trips(recent.ended, recent.faults):
-            return False
-        reason = f"{recent.faults} of the last {recent.ended} calls failed"
-        if await turn.trip_campaign(campaign.id, reason):
-            await turn.take_back(campaign_id=campaign.id)
-            details = {"ended": recent.ended, "faults": recent.faults, "calls": list(recent.calls)}
-            await turn.log(campaign.id, "breaker.tripped", f"paused: {reason}", level="error", details=details)
-        return True
-
-    async def _trips_carrier(self, turn: Turn, campaigns: Sequence[Campaign]) -> bool:
-        """The carrier's breaker is the default one: faults of the trunk, over all its campaigns."""
-        trunk = campaigns[0].trunk
-        since = CARRIER_BREAKER.since(turn.now, trunk.breaker_since)
-        recent = await turn.recent_calls(since, TRUNK_FAULTS, carrier_id=trunk.id)
-        if not CARRIER_BREAKER.trips(recent.ended, recent.faults):
-            return False
-        until = turn.now + CARRIER_REST
-        await turn.suspend_carrier(trunk.id, until)
-        reason = (
-            f"the carrier failed {recent.faults} of the last {recent.ended} calls; it rests until {until:%H:%M:%S} UTC"
-        )
-        for campaign in campaigns:
-            await turn.take_back(campaign_id=campaign.id)
-            await turn.log(
-                campaign.id, "carrier.suspended", reason, level="error", details={"calls": list(recent.calls)}
-            )
-        return True
-
-    # --- what can be called now ------------------------------------------------------------------------
-
-    async def _sources(self, turn: Turn, running: Sequence[Campaign]) -> dict[int, Sources]:
-        ids = [campaign.id for campaign in running]
-        if not ids:
-            return {}
-        found = await turn.sources(ids)
-        await self._load_zone_groups(turn, found.values())
-        return {campaign.id: self._sort(turn, campaign, found[campaign.id]) for campaign in running}
-
-    async def _load_zone_groups(self, turn: Turn, found: Iterable[Sequence[DueHead | Cursor]]) -> None:
-        ids = {source.zone_group_id for sources in found for source in sources}
-        missing = [i for i in ids if (turn.organization_id, i) not in self._zone_groups]
-        if missing:
-            for zone_group_id, zones in (await turn.zone_groups(missing)).items():
-                self._zone_groups[turn.organization_id, zone_group_id] = zones
-
-    def _sort(self, turn: Turn, campaign: Campaign, found: Sequence[DueHead | Cursor]) -> Sources:
-        """Open and due now, by rank, then soonest closing; what is not says when it will be, or that it never is."""
-        sources = Sources()
-        window = campaign.policies.window
-        for source in found:
-            zones = self._zone_groups[turn.organization_id, source.zone_group_id]
-            opening = window.opening(zones, turn.now)
-            if isinstance(opening, Closed):
-                if opening.until is None:
-                    sources.never.append((source, opening.reason))
-                else:
-                    sources.later_at.append(_no_earlier(source, opening.until, window, zones))
-                continue
-            if isinstance(source, DueHead) and source.due_at > turn.now:
-                sources.later_at.append(_no_earlier(source, source.due_at, window, zones))
-                continue
-            sources.openings[source.zone_group_id] = opening
-            if isinstance(source, DueHead):
-                sources.due.append(source)
-            else:
-                sources.fresh.append(source)
-        sources.due.sort(key=lambda h: (h.rank, _closing(sources.openings[h.zone_group_id]), h.due_at))
-        sources.fresh.sort(key=lambda c: (_closing(sources.openings[c.zone_group_id]), c.zone_group_id))
-        return sources
-
-    async def _skip_never(self, turn: Turn, campaign: Campaign, sources: Sources) -> None:
-        """Contacts who can never be called end, so that the campaign can: their rows say why."""
-        skipped = 0
-        cursors: dict[tuple[int, int], int] = {}
-        for source, reason in sources.never:
-            if isinstance(source, DueHead):
-                skipped += await turn.skip_due(campaign.id, source, reason, EXAMINED)
-            else:
-                skipped += await turn.skip_fresh(campaign, source, reason)
-                examined, last = await turn.examined(campaign, source)
-                end = campaign.sealed_sequence if examined < EXAMINED or last is None else last
-                cursors[campaign.id, source.zone_group_id] = end
-        if sources.never:
-            await turn.move_cursors(cursors)
-            sources.later_at.append(turn.now)
-        if skipped:
-            await turn.add_progress(self._worker_id, {(campaign.id, "skipped"): skipped})
 
     # --- how many ----------------------------------------------------------------------------------------
 
@@ -355,7 +221,7 @@ class Dispatcher:
                 if closes is not None and at >= closes:
                     back[claim.contact_id] = (due_rank(claim.priority), closes)
                     continue
-                zones = self._zone_groups[turn.organization_id, claim.zone_group_id]
+                zones = self._sources.zones(turn.organization_id, claim.zone_group_id)
                 intents.append(_intent(turn, campaign, claim, zones, caller_id, at, closes, pacing[campaign.id]))
             if ours:
                 last = ours[-1][2]
@@ -400,18 +266,6 @@ def _carrier_room(running: Sequence[Campaign], load: Load) -> dict[int, int]:
         )
         for campaign in running
     }
-
-
-def _no_earlier(source: DueHead | Cursor, at: datetime, window: CallingWindow, zones: tuple[str, ...]) -> datetime:
-    """When a source that has to wait until `at` at least is both due and open."""
-    if isinstance(source, DueHead):
-        at = max(at, source.due_at)
-    return plan.callable_at(window, zones, at) or at
-
-
-def _closing(opening: Open) -> float:
-    """A sort key: the sooner it closes, the smaller."""
-    return math.inf if opening.until is None else opening.until.timestamp()
 
 
 def _keep(taken: Taken, claims: Sequence[Claim]) -> None:

@@ -14,7 +14,7 @@ from dialplane.core.campaign import CampaignState
 from dialplane.core.disposition import BREAKER_FAULTS, MEANINGS, REFUSALS, Disposition
 from dialplane.core.retry import Finish, Retry
 from dialplane.store.postgres import Connection, Row, rows, sql
-from dialplane.store.turn import due_rank, retry_policy
+from dialplane.store.records import due_rank, retry_policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

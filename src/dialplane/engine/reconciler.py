@@ -20,7 +20,8 @@ from dialplane.engine.outcomes import EndedCall, settle
 from dialplane.errors import CarrierUnavailable
 from dialplane.ports import Clock, Lookup
 from dialplane.store.postgres import Database, Row, rows, sql
-from dialplane.store.turn import Turn, call_limits, open_turn
+from dialplane.store.records import call_limits
+from dialplane.store.turn import Turn, open_turn
 
 SILENCE = timedelta(seconds=5)  # a worker not heard of for this long is gone; its calls are asked about
 PAGE = 100

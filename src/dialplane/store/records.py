@@ -1,0 +1,167 @@
+"""What the store's rows become: nouns of core, and the few that a turn passes around."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+
+from dialplane.core.attempt import CallLimits, Order
+from dialplane.core.breaker import CircuitBreaker
+from dialplane.core.campaign import Campaign, CampaignState, Policies, Trunk
+from dialplane.core.retry import RetryPolicy
+from dialplane.core.window import CallingWindow
+from dialplane.store.postgres import Row
+
+RETRY_RANK = 10  # of what has no priority: retries, take-backs, clashes, late additions
+
+
+def due_rank(priority: int) -> int:
+    """Where a contact of this priority (0 none, 9 highest) stands among the due: lower first, 0 is for callbacks."""
+    return RETRY_RANK - priority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Open attempts of an organization by what they count against, and the earliest of their deadlines."""
+
+    total: int = 0
+    by_campaign: Mapping[int, int] = field(default_factory=dict)
+    by_carrier: Mapping[int, int] = field(default_factory=dict)
+    by_number: Mapping[int, int] = field(default_factory=dict)
+    deadline_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueHead:
+    """The earliest due row of one rank and zone group."""
+
+    rank: int
+    zone_group_id: int
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """How far the fresh contacts of one zone group have been taken."""
+
+    zone_group_id: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A contact taken for a call, or found on the do-not-call list. sequence: its place, when taken by the cursor."""
+
+    contact_id: int
+    to_number: str
+    external_id: str | None
+    variables: Mapping[str, str]
+    attempts: int
+    priority: int
+    zone_group_id: int
+    skipped: bool
+    sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """An order that has not been written yet: the id of its caller ID, its rank if it goes back."""
+
+    order: Order
+    number_id: int
+    rank: int
+    deadline_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentCalls:
+    """Calls that ended in a breaker's window; `calls` names the latest faults."""
+
+    ended: int
+    faults: int
+    calls: Sequence[str]
+
+
+def policies(row: Row) -> Policies:
+    """The policies of a campaign's row."""
+    return Policies(
+        window=_window(json.dumps(row["calling_window"])),
+        retry=retry_policy(row),
+        breaker=_breaker(json.dumps(row["breaker"])),
+        max_lines=row["max_lines"],
+        cps=row["cps"],
+    )
+
+
+def retry_policy(row: Row) -> RetryPolicy:
+    return _retry(json.dumps(row["retry"]))
+
+
+# Parsed once for each distinct text: a turn sees the same few again and again.
+
+
+@lru_cache(maxsize=1000)
+def _window(text: str) -> CallingWindow:
+    return CallingWindow.from_json(json.loads(text))
+
+
+@lru_cache(maxsize=1000)
+def _retry(text: str) -> RetryPolicy:
+    return RetryPolicy.from_json(json.loads(text))
+
+
+@lru_cache(maxsize=1000)
+def _breaker(text: str) -> CircuitBreaker:
+    return CircuitBreaker.from_json(json.loads(text))
+
+
+def campaign(row: Row) -> Campaign:
+    return Campaign(
+        id=row["id"],
+        name=row["name"],
+        state=CampaignState(row["state"]),
+        keep_open=row["keep_open"],
+        agent_id=row["agent_id"],
+        agent_version=row["agent_version"],
+        trunk=Trunk(
+            id=row["carrier_id"],
+            max_lines=row["carrier_max_lines"],
+            cps=row["carrier_cps"],
+            tat=row["carrier_tat"],
+            suspended_until=row["suspended_until"],
+            breaker_since=row["breaker_since"],
+            limits=call_limits(row),
+            slow_start=row["slow_start"],
+        ),
+        policies=policies(row),
+        sealed_sequence=row["sealed_sequence"],
+        tat=row["tat"],
+        rotation=row["rotation"],
+        starts_at=row["starts_at"],
+        resumed_at=row["resumed_at"],
+    )
+
+
+def call_limits(row: Row) -> CallLimits:
+    return CallLimits(
+        send_timeout_seconds=row["send_timeout_seconds"],
+        ring_timeout_seconds=row["ring_timeout_seconds"],
+        max_call_seconds=row["max_call_seconds"],
+    )
+
+
+def claim(row: Row, sequence: int | None = None) -> Claim:
+    return Claim(
+        contact_id=row["id"],
+        to_number=row["to_number"],
+        external_id=row["external_id"],
+        variables=row["variables"],
+        attempts=row["attempts"],
+        priority=row["priority"],
+        zone_group_id=row["zone_group_id"],
+        skipped=row["state"] == "skipped",
+        sequence=sequence,
+    )
