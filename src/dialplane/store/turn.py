@@ -111,7 +111,7 @@ class Turn:
             limit=limit,
         )
         return [
-            _claim(row, sequence=row["sequence"]) for row in sorted(await rows(found), key=lambda row: row["sequence"])
+            claim(row, sequence=row["sequence"]) for row in sorted(await rows(found), key=lambda row: row["sequence"])
         ]
 
     async def examined(self, campaign: Campaign, cursor: Cursor) -> tuple[int, int | None]:
