@@ -118,7 +118,7 @@ class Bench:
         worker = self.app.worker(capacity=capacity, campaign_id=only, finished=finished)
         self.workers.append(worker)
         if until is not None:
-            self.app.clock.call_at(until, worker._wake.set)
+            self.app.clock.call_at(until, worker.look)
         try:
             async with asyncio.timeout(LONGEST_RUN_SECONDS):
                 await worker.run()
@@ -136,7 +136,7 @@ class Bench:
             finally:
                 self._commands -= 1
                 for worker in self.workers:
-                    worker._wake.set()
+                    worker.look()
 
         self.app.clock.call_at(instant, lambda: self.app.clock.spawn(give()))
 

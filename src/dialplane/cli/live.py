@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any
 
 from rich.bar import Bar
 from rich.console import Console, Group, RenderableType
@@ -33,7 +33,6 @@ PLAIN_SECONDS = 5.0
 ZONES_SECONDS = 10.0
 RATE_SECONDS = 20.0
 LOG_LINES = 5
-ORGANIZATION_LINES = 100
 CALL_STATES = ("intended", "sending", "placed", "ringing", "answered", "unknown")
 
 
@@ -57,11 +56,23 @@ class Snapshot:
     hours: Hours
     now: datetime
     virtual: bool = False
+    cap: int | None = None  # of lines
     next_due: datetime | None = None  # only looked up while no line is in use
     rate: float | None = None  # contacts that end per second of real time
     running_seconds: float = 0.0
     lost: bool = False
     note: str = ""
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """In which instants are shown: the machine's own (None); virtual time has no machine."""
+        return UTC if self.virtual else None
+
+    def soon(self, at: datetime) -> str:
+        """'14:30:00 (in 0:12:00)', 'Mon 09:00 (in 2 days 3:00:00)'"""
+        shown = at.astimezone(self.zone)
+        text = f"{shown:%H:%M:%S}" if at - self.now < timedelta(hours=12) else f"{shown:%a %H:%M}"
+        return f"{text} (in {duration((at - self.now).total_seconds())})"
 
     @property
     def ended(self) -> int:
@@ -115,7 +126,7 @@ class Watch:
             snapshot = await self._look()
             if snapshot is not None and (line := plain_line(snapshot)) != told:
                 told = line
-                say(f"{snapshot.now.astimezone():%H:%M:%S}  {line}")
+                say(f"{snapshot.now.astimezone(snapshot.zone):%H:%M:%S}  {line}")
             await asyncio.sleep(PLAIN_SECONDS)
 
     async def _look(self) -> Snapshot | None:
@@ -147,7 +158,8 @@ class Watch:
             hours=hours(campaign.policies.window, await self._zone_groups(campaign), now),
             now=now,
             virtual=self._app.clock.virtual,
-            next_due=None if progress.calls else await self._next_due(),
+            cap=await self._ask(sql.line_cap),
+            next_due=None if progress.calls else await self._ask(sql.next_due),
         )
         return replace(snapshot, rate=self._rate(snapshot.ended))
 
@@ -160,12 +172,11 @@ class Watch:
             self._zones = (time.monotonic(), await self._app.campaigns.zones(self._campaign_id))
         return self._zones[1]
 
-    async def _next_due(self) -> datetime | None:
+    async def _ask(self, query: Any) -> Any:
         async with self._app.database.connection() as connection:
-            found: datetime | None = await sql.next_due(
+            return await query(
                 connection, organization_id=self._app.organization_id, campaign_id=self._campaign_id
             )
-        return found
 
     def _rate(self, ended: int) -> float | None:
         """Over the last seconds; None before anything can be said."""
@@ -257,17 +268,16 @@ def _facts(snapshot: Snapshot) -> RenderableType:
     grid.add_column()
     grid.add_row("lines", _lines(snapshot))
     grid.add_row("contacts", _contacts(snapshot.progress))
-    grid.add_row("hours", _hours(snapshot.hours, snapshot.now))
+    grid.add_row("hours", _hours(snapshot))
     if waits := _waits(snapshot):
         grid.add_row("waits", Text(waits, style="yellow"))
     return grid
 
 
 def _lines(snapshot: Snapshot) -> Text:
-    cap = snapshot.campaign.policies.max_lines or ORGANIZATION_LINES
     calls = snapshot.progress.calls
     states = " · ".join(f"{state} {calls[state]}" for state in CALL_STATES if calls.get(state))
-    return Text.assemble((str(snapshot.lines), "bold"), f" of {cap}", f"   {states}" if states else "")
+    return Text.assemble((str(snapshot.lines), "bold"), f" of {snapshot.cap}", f"   {states}" if states else "")
 
 
 def _contacts(progress: Progress) -> Text:
@@ -275,7 +285,8 @@ def _contacts(progress: Progress) -> Text:
     return Text(" · ".join(f"{name} {number:,}" for name, number in found.items()) or "none")
 
 
-def _hours(found: Hours, now: datetime) -> Text:
+def _hours(snapshot: Snapshot) -> Text:
+    found = snapshot.hours
     if found.text == "any hour":
         return Text(found.text)
     text = Text(f"{found.text}\n")
@@ -284,7 +295,7 @@ def _hours(found: Hours, now: datetime) -> Text:
     else:
         text.append("open" if found.zones_open else "closed", "green" if found.zones_open else "yellow")
     if found.opens_at is not None:
-        text.append(f", {'next ' if found.zones else ''}opens {_soon(found.opens_at, now)}")
+        text.append(f", {'next ' if found.zones else ''}opens {snapshot.soon(found.opens_at)}")
     return text
 
 
@@ -292,21 +303,14 @@ def _waits(snapshot: Snapshot) -> str:
     """Why no line is in use."""
     campaign, now = snapshot.campaign, snapshot.now
     if campaign.state is CampaignState.SCHEDULED and campaign.starts_at is not None:
-        return f"starts {_soon(campaign.starts_at, now)}"
+        return f"starts {snapshot.soon(campaign.starts_at)}"
     if campaign.suspended_until is not None and campaign.suspended_until > now:
-        return f"the carrier's breaker tripped: calls again {_soon(campaign.suspended_until, now)}"
+        return f"the carrier's breaker tripped: calls again {snapshot.soon(campaign.suspended_until)}"
     if campaign.state is CampaignState.PAUSED:
         return f"paused{': ' + campaign.state_reason if campaign.state_reason else ''}"
     if not snapshot.lines and snapshot.next_due is not None and snapshot.next_due > now:
-        return f"next retry due {_soon(snapshot.next_due, now)}"
+        return f"next retry due {snapshot.soon(snapshot.next_due)}"
     return ""
-
-
-def _soon(at: datetime, now: datetime) -> str:
-    """'14:30 (in 0:12:00)', 'Mon 09:00 (in 2 days 3:00:00)', on the machine's own clock."""
-    local = at.astimezone()
-    shown = f"{local:%H:%M:%S}" if at - now < timedelta(hours=12) else f"{local:%a %H:%M}"
-    return f"{shown} (in {duration((at - now).total_seconds())})"
 
 
 def _dispositions(snapshot: Snapshot) -> RenderableType:
@@ -328,8 +332,7 @@ def _log(snapshot: Snapshot) -> RenderableType:
     grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     styles = {"warning": "yellow", "error": "red"}
     for entry in reversed(snapshot.log):
-        at = entry.at if snapshot.virtual else entry.at.astimezone()
-        grid.add_row(f"{at:%H:%M:%S}", Text(entry.message, style=styles.get(entry.level, "")))
+        grid.add_row(f"{entry.at.astimezone(snapshot.zone):%H:%M:%S}", Text(entry.message, style=styles.get(entry.level, "")))
     return grid
 
 

@@ -132,18 +132,21 @@ class Campaigns:
     async def discard(self, campaign_id: int) -> None:
         """Delete a draft with all it has: nothing of it was ever dialled. Raises NotFound, InvalidTransition."""
         async with self._command() as turn:
-            await self._row(turn, campaign_id)
+            if (row := await self._row(turn, campaign_id))["state"] != CampaignState.DRAFT:
+                raise InvalidTransition(
+                    f"campaign {campaign_id} is {row['state']}, no draft: only a draft can be deleted"
+                )
             for delete in (
                 sql.discard_draft_dues,
                 sql.discard_draft_contacts,
                 sql.discard_draft_cursors,
                 sql.discard_draft_rejects,
                 sql.discard_draft_files,
+                sql.discard_draft_progress,
                 sql.discard_draft_log,
             ):
                 await delete(turn.connection, campaign_id=campaign_id, **self._of)
-            if await sql.discard_draft(turn.connection, campaign_id=campaign_id, **self._of) is None:
-                raise InvalidTransition(f"campaign {campaign_id} is no draft: only a draft can be deleted")
+            await sql.discard_draft(turn.connection, campaign_id=campaign_id, **self._of)
 
     async def redial(self, campaign_id: int, dispositions: Sequence[Disposition], *, name: str | None = None) -> int:
         """A draft over the contacts of a campaign whose last disposition is one of these. Raises Conflict, Invalid."""

@@ -85,6 +85,11 @@ class Worker:
         self.calls.forget_orders()
         self._wake.set()
 
+    def look(self) -> None:
+        """Look for work now: somebody gave a command in this process."""
+        self._poll_at = self._clock.now()
+        self._wake.set()
+
     async def run(self) -> None:
         """Dial until stopped, or until `finished` says so. A lost database is waited for; calls go on."""
         try:

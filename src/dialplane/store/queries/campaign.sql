@@ -177,3 +177,10 @@ SELECT greatest(
 -- name: next_due(organization_id, campaign_id)$
 -- When the next retry or late addition falls due, for people who wonder why no line is in use.
 SELECT min(due_at) FROM due WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
+
+-- name: line_cap(organization_id, campaign_id)$
+-- The most calls at once that a campaign can have; least() passes over the caps that are not set.
+SELECT least(c.max_lines, r.max_lines, o.max_lines) FROM campaign c
+JOIN organization o ON o.id = c.organization_id
+JOIN carrier r ON r.organization_id = c.organization_id AND r.id = c.carrier_id
+WHERE c.organization_id = :organization_id AND c.id = :campaign_id;

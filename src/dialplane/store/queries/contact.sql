@@ -204,6 +204,9 @@ WHERE reject.organization_id = :organization_id AND f.organization_id = :organiz
 -- name: discard_draft_files(organization_id, campaign_id)!
 DELETE FROM contact_file WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
 
+-- name: discard_draft_progress(organization_id, campaign_id)!
+DELETE FROM progress WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
+
 -- name: discard_draft_log(organization_id, campaign_id)!
 DELETE FROM campaign_log WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
 

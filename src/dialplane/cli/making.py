@@ -1,0 +1,113 @@
+"""a campaign to be made -> a draft with its contacts; nothing half-made stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dialplane.cli.errors import Stopped
+from dialplane.cli.live import ImportProgress
+from dialplane.cli.orders import NewCampaign
+from dialplane.cli.output import say
+from dialplane.errors import DialplaneError, Invalid
+from dialplane.store.postgres import CONNECTION_FAULTS, sql
+from dialplane.wiring import build_agent, carrier_limits
+
+if TYPE_CHECKING:
+    from dialplane.engine.intake import Imported
+    from dialplane.wiring import App
+
+
+async def make(app: App, order: NewCampaign, *, rejects: Path, plain: bool, id: int | None = None) -> int:
+    """The id of a draft with all contacts of the file. `rejects`: written when no row at all can be called.
+
+    Raises Invalid, and then nothing was made; Stopped where a signal came, and then `--resume` finishes the import.
+    """
+    required = _check(order)
+    app.intake.check(order.file, required)
+    campaign_id = await app.campaigns.create(
+        id=id,
+        name=order.name,
+        agent_id=await app.add_agent(order.agent),
+        carrier_id=await app.add_carrier(order.carrier),
+        policies=order.policies,
+    )
+    stored = False
+    try:
+        await app.intake.store(campaign_id, order.file, order.default_region)
+        if order.starts_at is not None:
+            await remember_start(app, campaign_id, order.starts_at)
+        stored = True
+        await import_contacts(app, campaign_id, order.file.name, required, order.strict, rejects, plain=plain)
+    except DialplaneError:
+        await _discard(app, campaign_id)
+        raise
+    except asyncio.CancelledError:
+        if stored:
+            raise Stopped(
+                f"the import was stopped; finish it with: dialplane run --resume {campaign_id}"
+            ) from None
+        await _discard(app, campaign_id)
+        raise
+    return campaign_id
+
+
+async def import_contacts(
+    app: App, campaign_id: int, name: str, required: frozenset[str], strict: bool, rejects: Path, *, plain: bool
+) -> Imported | None:
+    """Read what is left of the campaign's file; None where nothing was. Raises Invalid when it has no contact at all."""
+    with ImportProgress(name, plain=plain) as progress:
+        imported = await app.intake.run(campaign_id, required, strict=strict, on_progress=progress)
+    if imported is None:
+        return None
+    if not imported.contacts:
+        page, _ = await app.intake.rejects_page(campaign_id, (0, 0))
+        if not page:
+            raise Invalid(f"{name} has a header and no contacts below it")
+        await app.reports.write_rejects(campaign_id, rejects)
+        first = page[0]
+        raise Invalid(
+            f"no row of {name} can be called: row {first.row}, {first.field or 'whole row'}: {first.reason}; "
+            f"{first.fix}. All rejected rows are in {rejects}"
+        )
+    say(_told(imported))
+    return imported
+
+
+def _told(imported: Imported) -> str:
+    rows = f", {imported.rejects:,} rows rejected" if imported.rejects else ""
+    return f"{imported.contacts:,} contacts imported{rows}"
+
+
+def _check(order: NewCampaign) -> frozenset[str]:
+    """The variables that the agent's text uses. Raises Invalid for an agent or carrier that makes no sense."""
+    settings = {name: value for name, value in order.carrier.items() if name not in ("provider", "name", "numbers")}
+    carrier_limits(str(order.carrier.get("provider", "simulated")), settings)
+    return frozenset() if order.agent is None else build_agent("scripted", order.agent).variables()
+
+
+async def _discard(app: App, campaign_id: int) -> None:
+    """The fault that led here is the one to tell of; a draft that could not be deleted is merely a draft."""
+    with suppress(DialplaneError, *CONNECTION_FAULTS):
+        await app.campaigns.discard(campaign_id)
+
+
+async def remember_start(app: App, campaign_id: int, starts_at: datetime) -> None:
+    """On the draft, so that whoever finishes a killed import knows that it must not start before."""
+    async with app.database.connection() as connection:
+        await sql.set_start(
+            connection, organization_id=app.organization_id, campaign_id=campaign_id, starts_at=starts_at
+        )
+
+
+async def begin(app: App, campaign_id: int) -> datetime | None:
+    """Start a draft, or schedule it for the instant that was asked for and is still to come; that instant."""
+    starts_at = (await app.campaigns.get(campaign_id)).starts_at
+    if starts_at is not None and starts_at > app.clock.now():
+        await app.campaigns.schedule(campaign_id, starts_at)
+        return starts_at
+    await app.campaigns.start(campaign_id)
+    return None

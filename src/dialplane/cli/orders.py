@@ -1,0 +1,59 @@
+"""file and options -> a campaign to be made, all checked that can be checked without a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dialplane.cli import options
+from dialplane.core.campaign import Policies
+from dialplane.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCampaign:
+    """Everything that a campaign is made of; agent: None for the example agent."""
+
+    file: Path
+    name: str
+    agent: Mapping[str, Any] | None
+    carrier: Mapping[str, Any]
+    policies: Policies
+    default_region: str | None
+    starts_at: datetime | None
+    strict: bool
+
+
+def new_campaign(
+    *,
+    file: Path | None,
+    name: str | None,
+    agent: Path | None,
+    carrier: Path | None,
+    policies: options.PolicyOptions,
+    default_region: str | None,
+    start_at: str | None,
+    strict: bool,
+    seed: int | None,
+) -> NewCampaign:
+    """Raises Invalid for the first option that makes no sense."""
+    if file is None:
+        raise Invalid("name a contacts file: dialplane run FILE.csv, or go on with a campaign: dialplane run --resume ID")
+    settings = dict(options.definition(carrier, "--carrier") or {})
+    if seed is not None:
+        settings["seed"] = seed
+    if not file.exists():
+        raise Invalid(f"there is no file {file}")
+    return NewCampaign(
+        file=file,
+        name=name if name is not None else file.stem,
+        agent=options.definition(agent, "--agent"),
+        carrier=settings,
+        policies=policies.over(options.defaults()),
+        default_region=options.region(default_region),
+        starts_at=options.instant(start_at),
+        strict=strict,
+    )
