@@ -174,9 +174,7 @@ class Watch:
 
     async def _ask(self, query: Any) -> Any:
         async with self._app.database.connection() as connection:
-            return await query(
-                connection, organization_id=self._app.organization_id, campaign_id=self._campaign_id
-            )
+            return await query(connection, organization_id=self._app.organization_id, campaign_id=self._campaign_id)
 
     def _rate(self, ended: int) -> float | None:
         """Over the last seconds; None before anything can be said."""
@@ -332,7 +330,9 @@ def _log(snapshot: Snapshot) -> RenderableType:
     grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     styles = {"warning": "yellow", "error": "red"}
     for entry in reversed(snapshot.log):
-        grid.add_row(f"{entry.at.astimezone(snapshot.zone):%H:%M:%S}", Text(entry.message, style=styles.get(entry.level, "")))
+        grid.add_row(
+            f"{entry.at.astimezone(snapshot.zone):%H:%M:%S}", Text(entry.message, style=styles.get(entry.level, ""))
+        )
     return grid
 
 

@@ -47,9 +47,7 @@ async def make(app: App, order: NewCampaign, *, rejects: Path, plain: bool, id: 
         raise
     except asyncio.CancelledError:
         if stored:
-            raise Stopped(
-                f"the import was stopped; finish it with: dialplane run --resume {campaign_id}"
-            ) from None
+            raise Stopped(f"the import was stopped; finish it with: dialplane run --resume {campaign_id}") from None
         await _discard(app, campaign_id)
         raise
     return campaign_id

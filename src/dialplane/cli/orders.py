@@ -41,7 +41,9 @@ def new_campaign(
 ) -> NewCampaign:
     """Raises Invalid for the first option that makes no sense."""
     if file is None:
-        raise Invalid("name a contacts file: dialplane run FILE.csv, or go on with a campaign: dialplane run --resume ID")
+        raise Invalid(
+            "name a contacts file: dialplane run FILE.csv, or go on with a campaign: dialplane run --resume ID"
+        )
     settings = dict(options.definition(carrier, "--carrier") or {})
     if seed is not None:
         settings["seed"] = seed

@@ -16,7 +16,14 @@ import structlog
 from dialplane.core.attempt import AttemptState, Conversation, Order, Outcome
 from dialplane.core.disposition import Disposition
 from dialplane.engine.outcomes import EndedCall, refused
-from dialplane.errors import CarrierRefused, CarrierUnavailable, PlacementUnknown
+from dialplane.errors import (
+    CarrierRefused,
+    CarrierUnavailable,
+    EnvironmentFault,
+    Invalid,
+    NotFound,
+    PlacementUnknown,
+)
 from dialplane.ports import Agent, Answered, CallEvent, Carrier, Clock, Ended, HungUp, Line, Ringing
 from dialplane.store.postgres import Database, rows, sql
 
@@ -86,6 +93,7 @@ class Calls:
         self._changed: set[UUID] = set()
         self._ended: list[EndedCall] = []
         self._last_starts: dict[str, datetime] = {}
+        self.broken: dict[tuple[int, int], str] = {}  # campaigns whose agent or carrier cannot work, and why
         self.unclear = asyncio.Event()  # a placement whose result nobody knows: the reconciler shall ask
 
     @property
@@ -201,7 +209,14 @@ class Calls:
 
     async def _place(self, call: Call) -> None:
         order = call.order
-        carrier = await self._carriers.get(order.organization_id, order.carrier_id)
+        try:
+            # The agent too, before anybody's phone rings: an answered call without one is an abandoned call.
+            await self._agents.get(order.organization_id, order.agent_id, order.agent_version)
+            carrier = await self._carriers.get(order.organization_id, order.carrier_id)
+        except (Invalid, NotFound) as fault:
+            self.broken[order.organization_id, order.campaign_id] = str(fault)
+            self._end(call, Outcome(disposition=Disposition.CANCELED, ended_at=self._clock.now(), cause=str(fault)))
+            return
         try:
             async with asyncio.timeout(order.limits.send_timeout_seconds):
                 call.carrier_call_id = await carrier.place(order)
@@ -213,6 +228,9 @@ class Calls:
             self._end(call, Outcome(disposition=Disposition.CARRIER_FAILED, ended_at=self._clock.now(), cause=cause))
         except (PlacementUnknown, TimeoutError):
             await self._leave_unclear(call)
+        except EnvironmentFault:
+            await self._leave_unclear(call)
+            raise  # a full disk is the operator's to mend: the worker ends with these words
         except Exception:
             # An adapter's bug says nothing about what the network did.
             log.exception("attempt.placement_failed", attempt_id=order.attempt_id, campaign_id=order.campaign_id)

@@ -7,6 +7,7 @@ import os
 import socket
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -14,10 +15,11 @@ from uuid import UUID, uuid4
 import structlog
 
 from dialplane.engine.calls import LOOK_AHEAD, Agents, Calls, Carriers
+from dialplane.engine.campaigns import Campaigns
 from dialplane.engine.dispatcher import Dispatcher, TurnResult
 from dialplane.engine.outcomes import EndedCall, Fault
 from dialplane.engine.reconciler import Reconciler
-from dialplane.errors import EnvironmentFault
+from dialplane.errors import EnvironmentFault, InvalidTransition
 from dialplane.ports import Clock
 from dialplane.store.postgres import CONNECTION_FAULTS, Database, describe, rows, sql
 
@@ -101,6 +103,13 @@ class Worker:
                         await self._clock.wait(self._wake, self._next_at())
                 except CONNECTION_FAULTS as fault:
                     await self._recover(fault)
+                except EnvironmentFault:
+                    raise
+                except Exception:
+                    if self._only is not None:
+                        raise
+                    log.exception("worker.step_failed")
+                    await asyncio.sleep(FAILED_PAUSE.total_seconds())
         finally:
             await self._leave()
 
@@ -121,6 +130,7 @@ class Worker:
             for call in self.calls.take_ended():
                 self._unsettled[call.organization_id].append(call)
             self.calls.flush()
+        await self._fail_broken()
         for organization_id in await self._organizations():
             await self._turn_safely(organization_id)
         self.calls.send_due()
@@ -186,6 +196,14 @@ class Worker:
             self._turn_at[organization_id] = result.next_at + result.ahead
         if result.deadline_at is not None and self._clock.virtual:
             self._reconcile_by(result.deadline_at)
+
+    async def _fail_broken(self) -> None:
+        """Campaigns whose agent or carrier is gone stop, and say why; resuming tries again."""
+        for organization_id, campaign_id in list(self.calls.broken):
+            reason = self.calls.broken[organization_id, campaign_id]
+            with suppress(InvalidTransition):  # another worker was first, or somebody paused it
+                await Campaigns(self._database, self._clock, organization_id).fail(campaign_id, reason)
+            del self.calls.broken[organization_id, campaign_id]
 
     # --- reconciling -------------------------------------------------------------------------------------
 
