@@ -150,6 +150,13 @@ def starts_are_apart(log: Log, cps: float, *, slack: timedelta = timedelta(0)) -
         )
 
 
+def never_more_starts_than(log: Log, limit: int, *, within: timedelta) -> None:
+    """In any stretch of time of that length: what workers that share a pace keep although each is late at times."""
+    starts = sorted((line for line in log if line.event in STARTS), key=lambda line: line.at)
+    for first, beyond in zip(starts, starts[limit:], strict=False):
+        assert beyond.at - first.at >= within, f"more than {limit} starts within {within}:{_shown([first, beyond])}"
+
+
 # --- hours ----------------------------------------------------------------------------------------
 
 

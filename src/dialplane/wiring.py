@@ -259,7 +259,7 @@ async def open_virtual_app(
 async def open_campaign_app(
     settings: Settings, campaign_id: int, *, on_wait: Callable[[str], None] | None = None
 ) -> AsyncIterator[App]:
-    """The application in which a campaign lives; of a virtual run, with the clock where it stood. Raises as `open_app`."""
+    """The application in which a campaign lives; of a virtual run, with the clock where it stood."""
     async with open_app(settings, on_wait=on_wait) as app:
         schema = await app.virtual_schema(campaign_id)
         if schema is None:

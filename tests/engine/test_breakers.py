@@ -13,6 +13,8 @@ pytestmark = pytest.mark.asyncio
 
 OFF = CircuitBreaker(enabled=False)
 ALL_FAIL = {"outcomes": {"carrier_failed": 1}, "ring_seconds": 1}
+FAILING = ["+15005550013", "+15005550007"]
+ANSWERED = [f"+1500555010{i}" for i in range(5)]
 AGENT_FAILS = {"outcomes": {"agent_failed": 1}, "ring_seconds": 1}
 
 
@@ -34,16 +36,32 @@ async def test_four_faults_say_nothing(bench: Bench) -> None:
     assert await bench.state(campaign) == "completed"
 
 
-async def test_less_than_half_does_not_trip(bench: Bench) -> None:
-    failing, answered = "+15005550013", "+15005550006"
-    others = numbers(4)
-    order = [answered, failing, others[0], failing, others[1]]
-    # Two faults of five, one call after the other; a third number that fails makes it three of six.
-    campaign = await bench.started([order[0], order[1], *others], carrier={"outcomes": {"answered": 1}}, max_lines=1)
+async def test_exactly_half_trips_and_less_does_not(bench: Bench) -> None:
+    options = {"carrier": {"outcomes": {"answered": 1}}, "max_lines": 1, "breaker": CircuitBreaker(min_calls=4)}
+
+    half = await bench.started([*ANSWERED[:2], *FAILING, *ANSWERED[2:]], **options)
+    await bench.run(half)
+    less = await bench.started([*ANSWERED[:3], *FAILING, *ANSWERED[3:]], **options)
+    await bench.run(less)
+
+    assert (await bench.state(half), len(await bench.placed(half))) == ("paused", 4)
+    assert await bench.state(less) == "completed"
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a breaker is looked at only when a fault ends, not when enough calls have ended"
+)
+async def test_faults_before_the_fewest_calls_that_count_are_not_forgotten(bench: Bench) -> None:
+    campaign = await bench.started(
+        [*FAILING, *ANSWERED],
+        carrier={"outcomes": {"answered": 1}},
+        max_lines=1,
+        breaker=CircuitBreaker(min_calls=4),
+    )
 
     await bench.run(campaign)
 
-    assert await bench.state(campaign) == "completed"
+    assert (await bench.state(campaign), len(await bench.placed(campaign))) == ("paused", 4)
 
 
 @pytest.mark.parametrize("outcome", ["busy", "no_answer", "voicemail", "declined", "unreachable", "invalid_number"])

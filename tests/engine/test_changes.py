@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from bench import START, Bench, numbers
@@ -79,7 +80,7 @@ async def test_a_slower_pace_holds_from_the_next_turn_on(bench: Bench) -> None:
     starts = [line.at for line in await bench.log(campaign) if line.event == "place"]
     late = [at for at in starts if at > changed + timedelta(seconds=1)]  # what the last turn handed out may still go
     assert len(late) >= 15
-    assert min(b - a for a, b in zip(late, late[1:], strict=False)) >= timedelta(seconds=10)
+    assert min(b - a for a, b in pairwise(late)) >= timedelta(seconds=10)
 
 
 async def test_a_window_that_closes_now_lets_nothing_more_out(bench: Bench) -> None:

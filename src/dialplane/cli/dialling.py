@@ -34,6 +34,7 @@ PAUSE_AGAIN_SECONDS = 1.0  # while the database is lost
 async def dial_file(order: NewCampaign, *, fast: bool, report: Path, as_json: bool) -> str | None:
     """Make a campaign and dial it to its end: None, or why it stopped before. Raises DialplaneError, Stopped."""
     plain = as_json or not sys.stdout.isatty()
+    campaign_id: int | None = None
     with interrupts() as signals:
         try:
             async with _fresh_app(order, fast=fast) as (app, reserved):
@@ -41,7 +42,8 @@ async def dial_file(order: NewCampaign, *, fast: bool, report: Path, as_json: bo
                 await _begin(app, campaign_id)
                 return await _dial(app, campaign_id, signals, report=report, as_json=as_json)
         except asyncio.CancelledError:
-            raise Stopped("stopped; nothing was dialled and no campaign was made") from None
+            nothing = "stopped; nothing was dialled and no campaign was made"
+            raise Stopped(nothing if campaign_id is None else _go_on(campaign_id)) from None
 
 
 @asynccontextmanager

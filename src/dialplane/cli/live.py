@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dialplane.cli.output import duration, log_to, say
+from dialplane.cli.output import count, duration, log_to, say
 from dialplane.core.campaign import CampaignState
 from dialplane.core.window import CONTACT, CallingWindow, Open
 from dialplane.engine.campaigns import CampaignRecord, LogEntry, Progress
@@ -33,6 +33,8 @@ PLAIN_SECONDS = 5.0
 ZONES_SECONDS = 10.0
 RATE_SECONDS = 20.0
 LOG_LINES = 5
+OTHER_LINES = 17  # of the view, all but the dispositions
+PACE_WIDTH = 36  # so that the bar does not jump
 CALL_STATES = ("intended", "sending", "placed", "ringing", "answered", "unknown")
 
 
@@ -117,7 +119,7 @@ class Watch:
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
             while True:
                 if (snapshot := await self._look()) is not None:
-                    live.update(render(snapshot), refresh=True)
+                    live.update(render(snapshot, self._console.height), refresh=True)
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def _run_plain(self) -> None:
@@ -204,15 +206,16 @@ def hours(window: CallingWindow, groups: Sequence[tuple[str, ...]], now: datetim
 # --- the view, 80 columns wide -------------------------------------------------------------------------------
 
 
-def render(snapshot: Snapshot) -> RenderableType:
+def render(snapshot: Snapshot, height: int = 24) -> RenderableType:
     parts = [_head(snapshot), _bar(snapshot), Text(), _facts(snapshot), Text()]
     if snapshot.progress.dispositions:
-        parts += [_dispositions(snapshot), Text()]
+        parts += [_dispositions(snapshot, max(3, height - OTHER_LINES)), Text()]
     parts.append(_log(snapshot))
     if snapshot.lost:
         parts.append(Text("database lost, trying again; calls in progress go on", style="bold red"))
     if snapshot.note:
         parts.append(Text(snapshot.note, style="bold yellow"))
+    parts.append(Text())  # where a terminal echoes ^C: at the end of a full line it would scroll the view
     return Group(*parts)
 
 
@@ -243,7 +246,7 @@ def _bar(snapshot: Snapshot) -> RenderableType:
     total, ended = snapshot.progress.total, snapshot.ended
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(ratio=1)
-    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(justify="right", no_wrap=True, min_width=PACE_WIDTH)
     share = f"{ended / total:.0%}" if total else "-"
     text = Text.assemble((f"{ended:,}", "bold"), f"/{total:,}  {share}  ", (_pace(snapshot), "cyan"))
     grid.add_row(ProgressBar(total=max(total, 1), completed=ended), text)
@@ -311,9 +314,13 @@ def _waits(snapshot: Snapshot) -> str:
     return ""
 
 
-def _dispositions(snapshot: Snapshot) -> RenderableType:
+def _dispositions(snapshot: Snapshot, room: int) -> RenderableType:
+    """The most frequent ones; those for which there is no room on one line."""
     found = sorted(snapshot.progress.dispositions.items(), key=lambda item: -item[1])
     ended = sum(number for _, number in found)
+    if len(found) > room:
+        others = found[room - 1 :]
+        found = [*found[: room - 1], (f"{len(others)} others", sum(number for _, number in others))]
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(justify="right")
@@ -339,7 +346,7 @@ def _log(snapshot: Snapshot) -> RenderableType:
 def plain_line(snapshot: Snapshot) -> str:
     """The same in one line."""
     p = snapshot.progress
-    parts = [f"{snapshot.ended:,} of {p.total:,} contacts ended", f"{snapshot.lines} lines in use"]
+    parts = [f"{snapshot.ended:,} of {p.total:,} contacts ended", f"{count(snapshot.lines, 'line')} in use"]
     parts += [f"{name} {number:,}" for name, number in sorted(p.dispositions.items(), key=lambda item: -item[1])]
     if waits := _waits(snapshot):
         parts.append(waits)

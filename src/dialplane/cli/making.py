@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dialplane.cli import output
 from dialplane.cli.errors import Stopped
 from dialplane.cli.live import ImportProgress
 from dialplane.cli.orders import NewCampaign
@@ -42,8 +43,9 @@ async def make(app: App, order: NewCampaign, *, rejects: Path, plain: bool, id: 
             await remember_start(app, campaign_id, order.starts_at)
         stored = True
         await import_contacts(app, campaign_id, order.file.name, required, order.strict, rejects, plain=plain)
-    except DialplaneError:
-        await _discard(app, campaign_id)
+    except DialplaneError as fault:
+        if not isinstance(fault, Invalid):  # of which the import has taken care
+            await _discard(app, campaign_id)
         raise
     except asyncio.CancelledError:
         if stored:
@@ -56,28 +58,37 @@ async def make(app: App, order: NewCampaign, *, rejects: Path, plain: bool, id: 
 async def import_contacts(
     app: App, campaign_id: int, name: str, required: frozenset[str], strict: bool, rejects: Path, *, plain: bool
 ) -> Imported | None:
-    """Read what is left of the campaign's file; None where nothing was. Raises Invalid when it has no contact at all."""
-    with ImportProgress(name, plain=plain) as progress:
-        imported = await app.intake.run(campaign_id, required, strict=strict, on_progress=progress)
-    if imported is None:
-        return None
-    if not imported.contacts:
-        page, _ = await app.intake.rejects_page(campaign_id, (0, 0))
-        if not page:
-            raise Invalid(f"{name} has a header and no contacts below it")
-        await app.reports.write_rejects(campaign_id, rejects)
-        first = page[0]
-        raise Invalid(
-            f"no row of {name} can be called: row {first.row}, {first.field or 'whole row'}: {first.reason}; "
-            f"{first.fix}. All rejected rows are in {rejects}"
-        )
-    say(_told(imported))
+    """Read what is left of the campaign's file; None where nothing was.
+
+    Raises Invalid when it has no contact at all, or a bad row and `strict`; the campaign is deleted then.
+    """
+    try:
+        with ImportProgress(name, plain=plain) as progress:
+            imported = await app.intake.run(campaign_id, required, strict=strict, on_progress=progress)
+        if imported is None:
+            return None
+        if not imported.contacts or (strict and imported.rejects):
+            raise await _refusal(app, campaign_id, name, imported, rejects)
+    except Invalid:
+        await _discard(app, campaign_id)
+        raise
+    rows = f", {imported.rejects:,} rows rejected" if imported.rejects else ""
+    say(f"{output.count(imported.contacts, 'contact')} imported{rows}")
     return imported
 
 
-def _told(imported: Imported) -> str:
-    rows = f", {imported.rejects:,} rows rejected" if imported.rejects else ""
-    return f"{imported.contacts:,} contacts imported{rows}"
+async def _refusal(app: App, campaign_id: int, name: str, imported: Imported, rejects: Path) -> Invalid:
+    """Why this file makes no campaign; the rejected rows are written for whoever has to mend them."""
+    page, _ = await app.intake.rejects_page(campaign_id, (0, 0))
+    if not page:
+        return Invalid(f"{name} has a header and no contacts below it")
+    await app.reports.write_rejects(campaign_id, rejects)
+    first = page[0]
+    what = f"--strict accepts no bad row of {name}" if imported.contacts else f"no row of {name} can be called"
+    return Invalid(
+        f"{what}: row {first.row}, {first.field or 'whole row'}: {first.reason}; {first.fix}. "
+        f"All rejected rows are in {rejects}"
+    )
 
 
 def _check(order: NewCampaign) -> frozenset[str]:

@@ -62,7 +62,8 @@ StartAt = Annotated[
     typer.Option("--start-at", metavar="ISO", help="First call: 2026-12-01T09:00:00+01:00.", show_default="now"),
 ]
 MaxRetries = Annotated[
-    int | None, typer.Option("--max-retries", help="Further attempts on busy and no answer.", show_default="2")
+    int | None,
+    typer.Option("--max-retries", help="Further attempts on busy and no answer, for each contact.", show_default="2"),
 ]
 RetryDelay = Annotated[
     str | None,
@@ -188,7 +189,7 @@ def rejects_path(report: Path) -> Path:
 
 
 def check_report(path: Path) -> Path:
-    """The path of a report that can be written. Raises Invalid, and EnvironmentFault where the folder or disk is at fault.
+    """The path of a report that can be written. Raises Invalid, EnvironmentFault.
 
     Found out by writing: permissions, quotas and read-only mounts have no other test that can be trusted.
     """

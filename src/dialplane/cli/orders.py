@@ -44,6 +44,8 @@ def new_campaign(
         raise Invalid(
             "name a contacts file: dialplane run FILE.csv, or go on with a campaign: dialplane run --resume ID"
         )
+    policy = policies.over(options.defaults())
+    starts_at = options.instant(start_at)
     settings = dict(options.definition(carrier, "--carrier") or {})
     if seed is not None:
         settings["seed"] = seed
@@ -54,8 +56,8 @@ def new_campaign(
         name=name if name is not None else file.stem,
         agent=options.definition(agent, "--agent"),
         carrier=settings,
-        policies=policies.over(options.defaults()),
+        policies=policy,
         default_region=options.region(default_region),
-        starts_at=options.instant(start_at),
+        starts_at=starts_at,
         strict=strict,
     )

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -184,10 +185,10 @@ class Calls:
 
     async def _start(self, order: Order, send_at: datetime, *, not_after: float) -> None:
         """Place one guarded order, no closer to the start before it than the paces allow."""
-        earliest = [
-            self._last_starts[s] + timedelta(seconds=gap) for s, gap in order.spacing.items() if s in self._last_starts
-        ]
-        await self._clock.sleep_until(max([send_at, *earliest]))
+        with suppress(Invalid, NotFound):  # which `_place` tells
+            await self._load(order)  # now, so that it holds up no start whose instant has come
+        while (earliest := self._earliest(order, send_at)) > self._clock.now():
+            await self._clock.sleep_until(earliest)  # and meanwhile another batch may have started a call
         call = Call(order)
         if self._clock.monotonic() >= not_after:
             # Certain: nothing was sent. The process was held up between the guard and here.
@@ -198,6 +199,15 @@ class Calls:
         for scope in order.spacing:
             self._last_starts[scope] = self._clock.now()
         self.place(call)
+
+    def _earliest(self, order: Order, send_at: datetime) -> datetime:
+        starts = self._last_starts
+        return max([send_at, *(starts[s] + timedelta(seconds=gap) for s, gap in order.spacing.items() if s in starts)])
+
+    async def _load(self, order: Order) -> Carrier:
+        """The agent too, before anybody's phone rings: an answered call without one is an abandoned call."""
+        await self._agents.get(order.organization_id, order.agent_id, order.agent_version)
+        return await self._carriers.get(order.organization_id, order.carrier_id)
 
     def place(self, call: Call) -> None:
         """Hand a call that has passed the guard to its carrier."""
@@ -210,9 +220,7 @@ class Calls:
     async def _place(self, call: Call) -> None:
         order = call.order
         try:
-            # The agent too, before anybody's phone rings: an answered call without one is an abandoned call.
-            await self._agents.get(order.organization_id, order.agent_id, order.agent_version)
-            carrier = await self._carriers.get(order.organization_id, order.carrier_id)
+            carrier = await self._load(order)
         except (Invalid, NotFound) as fault:
             self.broken[order.organization_id, order.campaign_id] = str(fault)
             self._end(call, Outcome(disposition=Disposition.CANCELED, ended_at=self._clock.now(), cause=str(fault)))

@@ -172,6 +172,7 @@ class Campaigns:
                 campaign_uuid=str(child["uuid"]),
                 parent_id=campaign_id,
                 dispositions=[disposition.value for disposition in dispositions],
+                now=turn.now,
                 **self._of,
             )
             await sql.seal(

@@ -171,7 +171,9 @@ class Intake:
         if not contacts:
             return []
         numbers = [contact.to_number for contact in contacts]
-        found = sql.first_rows(connection, campaign_id=batch.campaign_id, to_numbers=numbers, **self._of)
+        found = sql.first_rows(
+            connection, campaign_id=batch.campaign_id, file_id=batch.file_id, to_numbers=numbers, **self._of
+        )
         first = {row["to_number"]: row["row_number"] for row in await rows(found)}
         field = batch.columns.names[batch.columns.phone]
         return [

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -178,4 +178,5 @@ def _whole_file(path: Path) -> Iterator[IO[str]]:
         what = "the disk is full" if full else fault.strerror or str(fault)
         raise EnvironmentFault(f"{path} cannot be written: {what}. The calls are safe in the database") from fault
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()

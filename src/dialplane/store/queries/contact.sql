@@ -51,9 +51,9 @@ WITH added AS (
 )
 SELECT row_number FROM added;
 
--- name: first_rows(organization_id, campaign_id, to_numbers)
--- Which row has a number already.
-SELECT to_number, row_number FROM contact
+-- name: first_rows(organization_id, campaign_id, file_id, to_numbers)
+-- Which row of this file has a number already; null where it came with another one.
+SELECT to_number, CASE WHEN contact_file_id = :file_id THEN row_number END AS row_number FROM contact
 WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND to_number = ANY(:to_numbers::text[]);
 
 -- name: add_rejects(organization_id, file_id, row_numbers, fields, vals, reasons, fixes)!
@@ -84,20 +84,24 @@ WHERE f.organization_id = :organization_id AND f.campaign_id = :campaign_id
   AND (r.contact_file_id, r.row_number) > (:after_file, :after_row)
 ORDER BY r.contact_file_id, r.row_number LIMIT :limit;
 
--- name: copy_contacts(organization_id, campaign_id, campaign_uuid, parent_id, dispositions)$
+-- name: copy_contacts(organization_id, campaign_id, campaign_uuid, parent_id, dispositions, now)$
 -- A redial: contacts of another campaign whose last disposition was one of these, in their old order.
 WITH added AS (
     INSERT INTO contact (organization_id, campaign_id, uuid, row_number, sequence, to_number, external_id, priority,
                          zone_group_id, variables)
     SELECT :organization_id, :campaign_id, md5(:campaign_uuid::text || p.to_number)::uuid, p.row_number,
-           row_number() OVER (ORDER BY p.id), p.to_number, p.external_id, p.priority, p.zone_group_id, p.variables
+           CASE WHEN p.priority = 0 THEN row_number() OVER (ORDER BY p.id) END,
+           p.to_number, p.external_id, p.priority, p.zone_group_id, p.variables
     FROM contact p
     WHERE p.organization_id = :organization_id AND p.campaign_id = :parent_id AND p.state IN ('reached', 'exhausted')
       AND p.disposition = ANY(:dispositions::text[])
-    RETURNING zone_group_id
+    RETURNING id, zone_group_id, priority
 ), cursors AS (
     INSERT INTO cursor (organization_id, campaign_id, zone_group_id)
     SELECT DISTINCT :organization_id::bigint, :campaign_id::bigint, zone_group_id FROM added
+), prioritized AS (
+    INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, rank, due_at)
+    SELECT :organization_id, :campaign_id, id, zone_group_id, 10 - priority, :now::timestamptz FROM added WHERE priority > 0
 )
 SELECT count(*) FROM added;
 

@@ -1,0 +1,183 @@
+"""`dialplane doctor`: what this machine and its database look like, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dialplane import __version__
+from dialplane.cli import options, output
+from dialplane.cli.session import opened, perform, settings
+from dialplane.errors import DialplaneError, EnvironmentFault
+
+if TYPE_CHECKING:
+    from dialplane.config import Settings
+    from dialplane.wiring import App
+
+FREE_BYTES = 1 << 30
+SKEW = timedelta(seconds=1)
+
+
+class Status(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+MARKS = {Status.OK: "✓", Status.WARNING: "!", Status.FAULT: "✗"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. fix: what to do, unless it is as it should be."""
+
+    name: str
+    status: Status
+    message: str
+    fix: str = ""
+
+
+def doctor(as_json: options.Json = False) -> None:
+    """Look at this machine, its data folder and its database, and say what is wrong."""
+    found = perform(_look_at_all(as_json))
+    ok = all(finding.status is not Status.FAULT for finding in found)
+    if as_json:
+        output.print_json({"ok": ok, "checks": [asdict(finding) for finding in found]})
+    if not ok:
+        raise EnvironmentFault("something is wrong, see ✗ above" if not as_json else "something is wrong")
+
+
+async def _look_at_all(as_json: bool) -> list[Finding]:
+    found: list[Finding] = []
+    async for finding in _findings(settings()):
+        found.append(finding)
+        if not as_json:
+            fix = f"\n  {'':12}→ {finding.fix}" if finding.fix else ""
+            print(f"{MARKS[finding.status]} {finding.name:<12}{finding.message}{fix}", flush=True)
+    return found
+
+
+async def _findings(ours: Settings) -> AsyncIterator[Finding]:
+    yield Finding("version", Status.OK, f"Dialplane {__version__} on Python {platform.python_version()}")
+    yield _data_folder(ours.home)
+    yield _zones()
+    if ours.database_url is None:
+        yield await asyncio.to_thread(_embedded, ours.home)
+    try:
+        async with opened() as app:
+            yield await _database(app)
+            yield await _clock(app)
+            yield await _carrier(app)
+            yield await _workers(app)
+    except DialplaneError as fault:
+        yield Finding("database", Status.FAULT, str(fault), "nothing can be dialled before this is mended")
+
+
+def _data_folder(home: Path) -> Finding:
+    folder = next(folder for folder in (home, *home.parents) if folder.exists())
+    what = f"{home}" if folder == home else f"{home} (not made yet)"
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\n")
+    except OSError as fault:
+        return Finding(
+            "data folder",
+            Status.FAULT,
+            f"{what} cannot be written: {fault.strerror}",
+            "let this user write there, or set DIALPLANE_HOME to another folder",
+        )
+    free = shutil.disk_usage(folder).free
+    if free < FREE_BYTES:
+        message = f"{what}, {free / 1e9:.1f} GB free"
+        return Finding("data folder", Status.FAULT, message, "free at least 1 GB: a full disk stops the database")
+    return Finding("data folder", Status.OK, f"{what}, {free / 1e9:.0f} GB free")
+
+
+def _zones() -> Finding:
+    from zoneinfo import ZoneInfo, available_timezones  # noqa: PLC0415  (reads the whole tree of zones)
+
+    from dialplane.engine.numbering import read_number  # noqa: PLC0415
+
+    try:
+        ZoneInfo("America/New_York")
+    except KeyError:
+        return Finding("zones", Status.FAULT, "this machine knows no time zones", "pip install tzdata")
+    number = read_number("+14155552671", None)
+    if getattr(number, "zones", ()) != ("America/Los_Angeles",):
+        message = "the zone of a telephone number is not found, so windows by contact would call nobody"
+        return Finding("zones", Status.FAULT, message, "pip install --upgrade tzdata phonenumbers")
+    return Finding("zones", Status.OK, f"{len(available_timezones())} time zones, numbers have theirs")
+
+
+def _embedded(home: Path) -> Finding:
+    from dialplane.store.embedded import describe  # noqa: PLC0415
+
+    try:
+        found = describe(home)
+    except DialplaneError as fault:
+        return Finding(
+            "postgres", Status.FAULT, str(fault), "or set DIALPLANE_DATABASE_URL to a PostgreSQL of your own"
+        )
+    running = f"running as process {found.pid}" if found.pid else "not running; commands start it"
+    made = "" if found.cluster_version else ", not made yet"
+    message = (
+        f"embedded, PostgreSQL {found.cluster_version or found.binaries_version}{made}, {running}\n"
+        f"  {'':12}in {found.folder} ({found.reason}), as the user {found.run_as}; its log is in {found.log_folder}"
+    )
+    return Finding("postgres", Status.OK, message)
+
+
+async def _database(app: App) -> Finding:
+    async with app.database.connection() as connection:
+        version = connection.get_server_version()
+        may = await connection.fetchval("SELECT has_database_privilege(current_database(), 'CREATE')")
+        name, schema = await connection.fetchrow("SELECT current_database(), current_schema()")
+    message = f"reachable, PostgreSQL {version.major}.{version.minor}, database {name}, schema {schema}, writable"
+    if not may:
+        fix = f'--fast makes a schema for each run: GRANT CREATE ON DATABASE "{name}" TO the user in the URL'
+        return Finding("database", Status.WARNING, f"{message}, but no schema may be made", fix)
+    return Finding("database", Status.OK, message)
+
+
+async def _clock(app: App) -> Finding:
+    async with app.database.connection() as connection:
+        before = datetime.now(UTC)
+        theirs = await connection.fetchval("SELECT clock_timestamp()")
+        after = datetime.now(UTC)
+    skew = max(before - theirs, theirs - after, timedelta())
+    message = f"database and this machine are {skew.total_seconds():.1f} s apart"
+    if skew > SKEW:
+        return Finding("clock", Status.WARNING, message, "set both clocks by NTP: windows go by the database's clock")
+    return Finding("clock", Status.OK, message)
+
+
+async def _carrier(app: App) -> Finding:
+    from dialplane.wiring import build_carrier  # noqa: PLC0415
+
+    fault = await build_carrier("simulated", {}, app.clock, app.settings.carrier_logs, 0).probe()
+    if fault is not None:
+        return Finding("carrier", Status.FAULT, fault, "let this user write there")
+    return Finding("carrier", Status.OK, "simulated: ready")
+
+
+async def _workers(app: App) -> Finding:
+    from dialplane.engine.reconciler import SILENCE  # noqa: PLC0415
+    from dialplane.store.postgres import rows, sql  # noqa: PLC0415
+
+    async with app.database.connection() as connection:
+        alive = len(await rows(sql.live_workers(connection, silent=SILENCE)))
+    running = sum(row["state"] in ("running", "scheduled") for row in await app.campaigns.page())
+    if alive:
+        return Finding("workers", Status.OK, f"{alive} alive")
+    if running:
+        message = f"none alive, and {output.count(running, 'campaign')} running or scheduled"
+        return Finding("workers", Status.WARNING, message, "dialplane worker, or dialplane run --resume ID")
+    return Finding("workers", Status.OK, "none alive, and nothing to dial")

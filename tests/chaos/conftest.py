@@ -1,0 +1,25 @@
+"""A stage for each test: a data folder of its own, and nothing left running after it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from stage import Stage
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    # Not tmp_path: as root that one is 0700, so that the server's user cannot enter it.
+    folder = Path(tempfile.mkdtemp(prefix="dp-", dir="/tmp"))
+    folder.chmod(0o755)
+    made = Stage.at(folder / "home")
+    try:
+        yield made
+        print(made.told())  # pytest shows it for a test that failed
+    finally:
+        made.close()
+        shutil.rmtree(folder, ignore_errors=True)
