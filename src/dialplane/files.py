@@ -20,7 +20,7 @@ class LocalFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # people and their numbers are in it
         except OSError as fault:
             raise EnvironmentFault(f"the folder {folder} cannot be made: {fault.strerror}") from fault
         self._store = LocalStore(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -22,4 +23,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
         print(made.told())  # pytest shows it for a test that failed
     finally:
         made.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        if "DIALPLANE_CHAOS_KEEP" in os.environ:
+            print(f"kept: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -203,6 +203,12 @@ class Scene:
 
         await self.until(placed)
 
+    async def until_reached(self, step: Step) -> None:
+        async def reached() -> bool:
+            return step.reached.is_set()
+
+        await self.until(reached)
+
     async def until_ended(self, seconds: float = 20) -> None:
         async def ended() -> bool:
             return (await self.parties[0].app.campaigns.get(self.campaign_id)).state is CampaignState.COMPLETED
@@ -255,7 +261,7 @@ async def test_frozen_past_its_deadline_it_does_not_send(open_scene: OpenScene) 
     scene, frozen, _ = await open_scene()
     frozen.clock.before_sending.freeze()
     scene.work(frozen)
-    await frozen.clock.before_sending.reached.wait()
+    await scene.until_reached(frozen.clock.before_sending)
     (intent,) = await scene.rows()
 
     frozen.clock.thaw()
@@ -271,7 +277,7 @@ async def test_frozen_on_the_way_to_the_carrier_it_does_not_send(open_scene: Ope
     scene, frozen, _ = await open_scene()
     frozen.carriers.on_the_way.freeze()
     scene.work(frozen)
-    await frozen.carriers.on_the_way.reached.wait()
+    await scene.until_reached(frozen.carriers.on_the_way)
     (intent,) = await scene.rows()
 
     frozen.clock.thaw()
@@ -288,7 +294,7 @@ async def test_what_another_worker_has_sent_meanwhile_is_not_ended_by_the_one_th
     scene, frozen, other = await open_scene()
     frozen.clock.before_sending.freeze()
     scene.work(frozen)
-    await frozen.clock.before_sending.reached.wait()
+    await scene.until_reached(frozen.clock.before_sending)
     await scene.forget(frozen)
     scene.work(other)
     await scene.until_placed()  # the same attempt, by the other worker
@@ -307,13 +313,13 @@ async def test_frozen_before_it_sends_again_it_leaves_the_call_of_another_worker
     dead = await scene.party()
     dead.clock.before_sending.freeze()
     scene.work(dead)
-    await dead.clock.before_sending.reached.wait()
+    await scene.until_reached(dead.clock.before_sending)
     await scene.forget(dead)
     await asyncio.sleep(2.3)  # the intent's hour and the send timeout pass
     # One worker has asked, was told that it was never placed, and freezes; the other one asks too, and sends.
     frozen.carriers.after_lookup.freeze()
     scene.work(frozen)
-    await frozen.carriers.after_lookup.reached.wait()
+    await scene.until_reached(frozen.carriers.after_lookup)
     await scene.forget(frozen)
     scene.work(other)
     await scene.until_placed()
@@ -331,7 +337,7 @@ async def test_frozen_while_it_sends_again_it_does_not_send_late(open_scene: Ope
     dead = await scene.party()
     dead.clock.before_sending.freeze()
     scene.work(dead)
-    await dead.clock.before_sending.reached.wait()
+    await scene.until_reached(dead.clock.before_sending)
     await scene.forget(dead)
     await asyncio.sleep(2.3)
 
@@ -343,10 +349,10 @@ async def test_frozen_while_it_sends_again_it_does_not_send_late(open_scene: Ope
 
     frozen.carriers.after_lookup.freeze()
     scene.work(frozen)
-    await frozen.carriers.after_lookup.reached.wait()
+    await scene.until_reached(frozen.carriers.after_lookup)
     frozen.carriers.on_the_way.freeze()
     frozen.carriers.after_lookup.thaw()
-    await frozen.carriers.on_the_way.reached.wait()
+    await scene.until_reached(frozen.carriers.on_the_way)
     await scene.forget(frozen)
     scene.work(other)
     await scene.until_placed()
@@ -363,7 +369,7 @@ async def test_a_worker_forgets_calls_that_another_one_has_settled(open_scene: O
     scene, frozen, other = await open_scene({**CARRIER, "timeouts": 1, "talk_seconds": 0.5})
     frozen.carriers.on_the_way.freeze()
     scene.work(frozen)
-    await frozen.carriers.on_the_way.reached.wait()
+    await scene.until_reached(frozen.carriers.on_the_way)
     frozen.carriers.on_the_way.thaw()
     await scene.until_placed()
     await scene.until_ended()

@@ -22,8 +22,9 @@ def test_version(cli: Cli) -> None:
 
 def test_create_makes_a_draft_with_its_policies(cli: Cli) -> None:
     result = cli(
-        "campaign", "create", cli.contacts("+14155550140", "nonsense"), "--name", "N",
-        "--window", "mon-fri 09:00-17:00", "--timezone", "contact", "--max-retries", "4", "--retry-delay", "5m", "--cps", "2.5", "--max-concurrency", "7",
+        "campaign", "create", cli.contacts("+14155550140", "nonsense"), "--name", "N", "--timezone", "contact",
+        "--window", "mon-fri 09:00-17:00", "--max-retries", "4", "--retry-delay", "5m", "--cps", "2.5",
+        "--max-concurrency", "7",
     )  # fmt: skip
 
     assert (cli.folder / "contacts.rejects.csv").exists()

@@ -95,6 +95,7 @@ class Watch:
         self._plain = plain
         self._console = Console()
         self._snapshot: Snapshot | None = None
+        self._looking: asyncio.Task[Snapshot] | None = None
         self._note = ""
         self._begun = time.monotonic()
         self._ends: deque[tuple[float, int]] = deque()
@@ -108,12 +109,16 @@ class Watch:
 
     async def run(self) -> None:
         """Until cancelled."""
-        if self._plain:
-            log_to(say)
-            await self._run_plain()
-        else:
-            log_to(lambda line: self._console.print(line, markup=False, highlight=False, soft_wrap=True))
-            await self._run_live()
+        try:
+            if self._plain:
+                log_to(say)
+                await self._run_plain()
+            else:
+                log_to(lambda line: self._console.print(line, markup=False, highlight=False, soft_wrap=True))
+                await self._run_live()
+        finally:
+            if self._looking is not None:
+                self._looking.cancel()
 
     async def _run_live(self) -> None:
         with Live(console=self._console, auto_refresh=False, transient=True) as live:
@@ -132,20 +137,23 @@ class Watch:
             await asyncio.sleep(PLAIN_SECONDS)
 
     async def _look(self) -> Snapshot | None:
-        """What is known; after a fault what was known last, with `lost`."""
-        try:
-            async with asyncio.timeout(LOOK_PATIENCE_SECONDS):
-                self._snapshot = await self._fresh()
-        except CONNECTION_FAULTS:
-            if self._snapshot is not None:
-                self._snapshot = replace(self._snapshot, lost=True)
-        if self._snapshot is not None:
-            self._snapshot = replace(
-                self._snapshot,
-                note=self._note,
-                running_seconds=time.monotonic() - self._begun,
-                now=self._app.clock.now(),
-            )
+        """What is known; while the database does not answer what was known last, with `lost`."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._fresh())
+        # Not cancelled when it takes long: with a frozen server, that would wait for its answer as well.
+        done, _ = await asyncio.wait({self._looking}, timeout=LOOK_PATIENCE_SECONDS)
+        known = self._snapshot
+        if done:
+            looked, self._looking = self._looking, None
+            try:
+                known = looked.result()
+            except CONNECTION_FAULTS:
+                known = None if known is None else replace(known, lost=True)
+        elif known is not None:
+            known = replace(known, lost=True)
+        if known is not None:
+            seconds = time.monotonic() - self._begun
+            self._snapshot = replace(known, note=self._note, running_seconds=seconds, now=self._app.clock.now())
         return self._snapshot
 
     async def _fresh(self) -> Snapshot:

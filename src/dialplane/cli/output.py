@@ -148,6 +148,18 @@ def log_to(write: Callable[[str], None], *, as_json: bool = False) -> None:
         logger_factory=lambda *_: _Lines(write),
         cache_logger_on_first_use=False,
     )
+    logging.getLogger().handlers = [_FromLibraries(logging.WARNING)]
+
+
+class _FromLibraries(logging.Handler):
+    """What libraries log by themselves, as one event each: a traceback of theirs helps nobody who dials."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        import structlog  # noqa: PLC0415
+
+        failure = record.exc_info[1] if record.exc_info else None
+        details = {"error": f"{type(failure).__name__}: {failure}"} if failure is not None else {}
+        structlog.get_logger().warning("library.warned", library=record.name, text=record.getMessage(), **details)
 
 
 class _Lines:

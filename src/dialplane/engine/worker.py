@@ -230,8 +230,7 @@ class Worker:
                 self._reconcile_by(self._clock.now() + RECONCILE)
         finally:
             self._reconciling = False
-            self._turn_at.update({self._only.organization_id: self._clock.now()} if self._only else {})
-            self._wake.set()
+            self.look()  # what was taken back or ended is work for a turn
 
     def _reconcile_by(self, at: datetime) -> None:
         self._reconcile_at = at if self._reconcile_at is None else min(self._reconcile_at, at)

@@ -49,7 +49,7 @@ class SimulatedCarrier:
 
     async def probe(self) -> str | None:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._folder) as file:
                 file.write(b"\n")
         except OSError as error:

@@ -81,7 +81,7 @@ class Log:
         """Raises CarrierUnavailable when another process sits on the lock, EnvironmentFault when the disk says no."""
         with self._explained():
             if self._file is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             self._lock(self._file)
         try:
