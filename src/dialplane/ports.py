@@ -137,6 +137,8 @@ class Carrier(Protocol):
         """Start the call; return the carrier's own id as soon as it accepts.
 
         Busy, no answer, voicemail come later as events: results, not errors.
+        Nothing may leave once `send_before` and the send timeout have passed: from then on another worker may send the
+        same order. An adapter looks at that last, right before the request goes out.
         Raises: CarrierRefused, CarrierUnavailable, PlacementUnknown.
         """
 
@@ -148,6 +150,13 @@ class Carrier(Protocol):
 
     async def close(self) -> None:
         """Release connections; calls in progress are left alone."""
+
+
+class Carriers(Protocol):
+    """The carriers of all organizations, each opened when first needed; their events come to one receiver."""
+
+    async def get(self, organization_id: int, carrier_id: int) -> Carrier:
+        """Raises Invalid for one that cannot be opened, NotFound."""
 
 
 # --- agent ---------------------------------------------------------------------------------------
@@ -164,6 +173,13 @@ class Agent(Protocol):
 
     async def talk(self, line: Line, variables: Mapping[str, str]) -> Conversation:
         """Hold the conversation; an early end by the other side (HungUp) still returns what was said."""
+
+
+class Agents(Protocol):
+    """Agents by version."""
+
+    async def get(self, organization_id: int, agent_id: int, version: int) -> Agent:
+        """Raises Invalid for a definition that is not understood, NotFound."""
 
 
 # --- files ---------------------------------------------------------------------------------------

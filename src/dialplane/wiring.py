@@ -215,7 +215,8 @@ async def open_app(
 
 def assemble(settings: Settings, database: Database, clock: Clock, organization_id: int, logs: Path) -> App:
     """The application of one organization on a database that is open; its carriers are the caller's to close."""
-    campaigns = Campaigns(database, clock, organization_id)
+    carriers = OpenCarriers(database, clock, logs)
+    campaigns = Campaigns(database, clock, organization_id, carriers)
     intake = Intake(database, clock, LocalFiles(settings.files_folder), organization_id)
     return App(
         settings=settings,
@@ -223,10 +224,10 @@ def assemble(settings: Settings, database: Database, clock: Clock, organization_
         clock=clock,
         organization_id=organization_id,
         campaigns=campaigns,
-        contacts=Contacts(database, clock, organization_id),
+        contacts=Contacts(database, clock, organization_id, campaigns),
         intake=intake,
         reports=Reports(database, campaigns, intake, organization_id),
-        carriers=OpenCarriers(database, clock, logs),
+        carriers=carriers,
         agents=LoadedAgents(database),
     )
 

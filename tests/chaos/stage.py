@@ -242,7 +242,9 @@ class Stage:
             if process.frozen_at is not None and (everybody or process.wakes_at <= time.monotonic()):
                 process.popen.send_signal(signal.SIGCONT)
                 now = datetime.now(UTC)
-                what = f"{process.name} {process.popen.pid} frozen for {(now - process.frozen_at).total_seconds():.2f} s"
+                what = (
+                    f"{process.name} {process.popen.pid} frozen for {(now - process.frozen_at).total_seconds():.2f} s"
+                )
                 self.faults.append(Fault(process.frozen_at, what, now))
                 process.frozen_at = None
 

@@ -39,14 +39,14 @@ class Step:
     """A place in the code that can be frozen once: whoever comes there waits until it is thawed."""
 
     def __init__(self) -> None:
-        self.armed = False
         self.reached = asyncio.Event()
+        self._to_pass: int | None = None
         self._thawed = asyncio.Event()
         self._thawed.set()
 
-    def freeze(self) -> None:
-        """The next one who comes here stays."""
-        self.armed = True
+    def freeze(self, *, after: int = 0) -> None:
+        """Who comes here next, or after so many others, stays."""
+        self._to_pass = after
         self.reached.clear()
 
     @property
@@ -54,10 +54,11 @@ class Step:
         return not self._thawed.is_set()
 
     async def passed(self) -> None:
-        if self.armed:
-            self.armed = False
+        if self._to_pass == 0:
             self._thawed.clear()
             self.reached.set()
+        if self._to_pass is not None:
+            self._to_pass = self._to_pass - 1 if self._to_pass else None
         await self._thawed.wait()
 
     def thaw(self) -> None:
@@ -65,12 +66,12 @@ class Step:
 
 
 class FreezableClock(RealClock):
-    """before_sending: between the guard and the carrier. Nothing else of the worker moves while any step is frozen."""
+    """Nothing moves while any step is frozen, and then much time has gone by."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.before_sending = Step()
-        self.steps = [self.before_sending]
+        self.to_carrier = Step()
+        self.after_lookup = Step()
         self._ahead = 0.0
 
     def monotonic(self) -> float:
@@ -78,18 +79,21 @@ class FreezableClock(RealClock):
 
     async def sleep_until(self, at: datetime) -> None:
         await super().sleep_until(at)
-        await self.before_sending.passed()
+        await self._stand()
 
     async def wait(self, wake: asyncio.Event, until: datetime | None) -> None:
         await super().wait(wake, until)
-        for step in self.steps:
-            if step.frozen:
-                await step.passed()
+        await self._stand()
 
     def thaw(self) -> None:
         self._ahead += LONG_SECONDS
-        for step in self.steps:
+        for step in (self.to_carrier, self.after_lookup):
             step.thaw()
+
+    async def _stand(self) -> None:
+        for step in (self.to_carrier, self.after_lookup):
+            if step.frozen:
+                await step.passed()
 
 
 class FreezableCarriers:
@@ -97,14 +101,12 @@ class FreezableCarriers:
 
     def __init__(self, inner: Any, clock: FreezableClock) -> None:
         self._inner = inner
-        self.on_the_way = Step()
-        self.after_lookup = Step()
-        clock.steps += [self.on_the_way, self.after_lookup]
+        self._clock = clock
 
-    async def get(self, organization_id: int, carrier_id: int) -> Carrier:
-        carrier: Carrier = await self._inner.get(organization_id, carrier_id)
-        await self.on_the_way.passed()
-        return _Asked(carrier, self.after_lookup)  # type: ignore[return-value]
+    async def get(self, organization_id: int, carrier_id: int) -> Any:
+        carrier = await self._inner.get(organization_id, carrier_id)
+        await self._clock.to_carrier.passed()
+        return _Asked(carrier, self._clock.after_lookup)
 
 
 @dataclass
@@ -127,9 +129,8 @@ class Party:
 
     app: App
     clock: FreezableClock
-    carriers: FreezableCarriers
     worker: Worker
-    running: asyncio.Task[None]
+    running: asyncio.Task[None] | None = None
 
 
 class Scene:
@@ -154,7 +155,7 @@ class Scene:
         carriers = FreezableCarriers(app.carriers, clock)
         worker = Worker(self._database, clock, carriers, app.agents)
         app.carriers.listen(worker.calls.receive)
-        party = Party(app, clock, carriers, worker, asyncio.create_task(_nothing()))
+        party = Party(app, clock, worker)
         self.parties.append(party)
         return party
 
@@ -193,7 +194,7 @@ class Scene:
         async with asyncio.timeout(seconds):
             while not await happened():
                 for party in self.parties:
-                    if party.running.done():
+                    if party.running is not None and party.running.done():
                         party.running.result()
                 await asyncio.sleep(0.02)
 
@@ -224,10 +225,12 @@ class Scene:
         return list(found)
 
     async def stop(self) -> None:
+        running = [party.running for party in self.parties if party.running is not None]
         for party in self.parties:
             party.clock.thaw()
-            party.running.cancel()
-        await asyncio.gather(*(party.running for party in self.parties), return_exceptions=True)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 OpenScene = Callable[..., Awaitable[tuple[Scene, Party, Party]]]
@@ -257,12 +260,14 @@ def one_call(scene: Scene) -> None:
 
 
 @pytest.mark.asyncio
-async def test_frozen_past_its_deadline_it_does_not_send(open_scene: OpenScene) -> None:
+@pytest.mark.parametrize("steps", [0, 1])  # on the way from the guard to the carrier
+async def test_frozen_past_its_hour_it_does_not_send(open_scene: OpenScene, steps: int) -> None:
     scene, frozen, _ = await open_scene()
-    frozen.clock.before_sending.freeze()
+    frozen.clock.to_carrier.freeze(after=steps)
     scene.work(frozen)
-    await scene.until_reached(frozen.clock.before_sending)
+    await scene.until_reached(frozen.clock.to_carrier)
     (intent,) = await scene.rows()
+    assert intent["state"] == "sending"
 
     frozen.clock.thaw()
     await scene.until_ended()
@@ -273,28 +278,12 @@ async def test_frozen_past_its_deadline_it_does_not_send(open_scene: OpenScene) 
 
 
 @pytest.mark.asyncio
-async def test_frozen_on_the_way_to_the_carrier_it_does_not_send(open_scene: OpenScene) -> None:
-    scene, frozen, _ = await open_scene()
-    frozen.carriers.on_the_way.freeze()
-    scene.work(frozen)
-    await scene.until_reached(frozen.carriers.on_the_way)
-    (intent,) = await scene.rows()
-
-    frozen.clock.thaw()
-    await scene.until_ended()
-
-    assert str(intent["uuid"]) not in scene.placed()
-    one_call(scene)
-
-
-@pytest.mark.asyncio
-async def test_what_another_worker_has_sent_meanwhile_is_not_ended_by_the_one_that_comes_back(
-    open_scene: OpenScene,
-) -> None:
+@pytest.mark.parametrize("steps", [0, 1])
+async def test_what_another_worker_has_sent_meanwhile_is_left_alone(open_scene: OpenScene, steps: int) -> None:
     scene, frozen, other = await open_scene()
-    frozen.clock.before_sending.freeze()
+    frozen.clock.to_carrier.freeze(after=steps)
     scene.work(frozen)
-    await scene.until_reached(frozen.clock.before_sending)
+    await scene.until_reached(frozen.clock.to_carrier)
     await scene.forget(frozen)
     scene.work(other)
     await scene.until_placed()  # the same attempt, by the other worker
@@ -311,15 +300,15 @@ async def test_frozen_before_it_sends_again_it_leaves_the_call_of_another_worker
     scene, frozen, other = await open_scene()
     # An attempt that was guarded and never sent: its worker died.
     dead = await scene.party()
-    dead.clock.before_sending.freeze()
+    dead.clock.to_carrier.freeze()
     scene.work(dead)
-    await scene.until_reached(dead.clock.before_sending)
+    await scene.until_reached(dead.clock.to_carrier)
     await scene.forget(dead)
     await asyncio.sleep(2.3)  # the intent's hour and the send timeout pass
     # One worker has asked, was told that it was never placed, and freezes; the other one asks too, and sends.
-    frozen.carriers.after_lookup.freeze()
+    frozen.clock.after_lookup.freeze()
     scene.work(frozen)
-    await scene.until_reached(frozen.carriers.after_lookup)
+    await scene.until_reached(frozen.clock.after_lookup)
     await scene.forget(frozen)
     scene.work(other)
     await scene.until_placed()
@@ -335,24 +324,16 @@ async def test_frozen_before_it_sends_again_it_leaves_the_call_of_another_worker
 async def test_frozen_while_it_sends_again_it_does_not_send_late(open_scene: OpenScene) -> None:
     scene, frozen, other = await open_scene()
     dead = await scene.party()
-    dead.clock.before_sending.freeze()
+    dead.clock.to_carrier.freeze()
     scene.work(dead)
-    await scene.until_reached(dead.clock.before_sending)
+    await scene.until_reached(dead.clock.to_carrier)
     await scene.forget(dead)
     await asyncio.sleep(2.3)
 
-    async def sending_again() -> bool:
-        (row,) = await scene.rows()
-        if row["state"] == "unknown":  # the next way to the carrier is the one to send
-            frozen.carriers.on_the_way.freeze()
-        return frozen.carriers.on_the_way.reached.is_set()
-
-    frozen.carriers.after_lookup.freeze()
+    frozen.clock.to_carrier.freeze(after=1)  # the first time, it asks
     scene.work(frozen)
-    await scene.until_reached(frozen.carriers.after_lookup)
-    frozen.carriers.on_the_way.freeze()
-    frozen.carriers.after_lookup.thaw()
-    await scene.until_reached(frozen.carriers.on_the_way)
+    await scene.until_reached(frozen.clock.to_carrier)
+    assert [row["state"] for row in await scene.rows()] == ["sending"]
     await scene.forget(frozen)
     scene.work(other)
     await scene.until_placed()
@@ -367,18 +348,15 @@ async def test_frozen_while_it_sends_again_it_does_not_send_late(open_scene: Ope
 async def test_a_worker_forgets_calls_that_another_one_has_settled(open_scene: OpenScene) -> None:
     """Else it holds lines for ever and never comes to its end."""
     scene, frozen, other = await open_scene({**CARRIER, "timeouts": 1, "talk_seconds": 0.5})
-    frozen.carriers.on_the_way.freeze()
+    frozen.clock.to_carrier.freeze()
     scene.work(frozen)
-    await scene.until_reached(frozen.carriers.on_the_way)
-    frozen.carriers.on_the_way.thaw()
+    await scene.until_reached(frozen.clock.to_carrier)
+    frozen.clock.to_carrier.thaw()
     await scene.until_placed()
     await scene.until_ended()
     frozen.worker.stop()
 
+    assert frozen.running is not None
     await asyncio.wait_for(frozen.running, 5)
 
     one_call(scene)
-
-
-async def _nothing() -> None:
-    pass

@@ -91,7 +91,10 @@ class Chaos:
         self.fill_up()
         for count, deed in enumerate(deeds):
             # Spread over nine tenths of the first attempts, so that no fault comes too late to matter.
-            wanted, quiet_until = 0.9 * CONTACTS * (count + 1) / (len(deeds) + 1), time.monotonic() + LONGEST_QUIET_SECONDS
+            wanted, quiet_until = (
+                0.9 * CONTACTS * (count + 1) / (len(deeds) + 1),
+                time.monotonic() + LONGEST_QUIET_SECONDS,
+            )
             while self.stage.placed() < wanted and time.monotonic() < quiet_until:
                 self.wait()
             deed()

@@ -48,9 +48,6 @@ async def test_exactly_half_trips_and_less_does_not(bench: Bench) -> None:
     assert await bench.state(less) == "completed"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a breaker is looked at only when a fault ends, not when enough calls have ended"
-)
 async def test_faults_before_the_fewest_calls_that_count_are_not_forgotten(bench: Bench) -> None:
     campaign = await bench.started(
         [*FAILING, *ANSWERED],

@@ -16,6 +16,7 @@ from checks import every_place_has_one_end, no_attempt_is_placed_twice
 
 from dialplane.clocks import RealClock, VirtualClock
 from dialplane.core.attempt import Order
+from dialplane.engine import catalog
 from dialplane.engine.calls import Calls
 from dialplane.engine.dispatcher import Dispatcher
 from dialplane.store.postgres import rows, sql
@@ -256,6 +257,28 @@ async def test_an_import_does_not_stop_the_dialling_of_its_organization(bench: B
         orders = await hand.intends()
 
     assert len(orders) == 5
+
+
+async def test_a_turn_without_room_settles_and_leaves_the_rest_to_others(bench: Bench) -> None:
+    await bench.started(numbers(5), carrier=ALL_ANSWER)
+    hand = Hand(bench)
+
+    assert await hand.intends(room=0) == []
+
+    async with bench.app.database.connection() as connection:
+        assert await connection.fetchval("SELECT next_turn_at FROM organization") == bench.now, (
+            "another may come at once"
+        )
+
+
+async def test_a_turn_without_a_free_line_claims_nothing(bench: Bench) -> None:
+    app = bench.app
+    await bench.started(numbers(5), carrier=ALL_ANSWER | {"cps": None}, max_lines=3)
+    await catalog.set_limits(app.database, app.organization_id, max_lines=2, cps=None)
+    hand = Hand(bench)
+
+    assert len(await hand.intends()) == 2
+    assert await hand.intends() == []
 
 
 # --- workers that died ----------------------------------------------------------------------------

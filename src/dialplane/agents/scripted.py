@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from dialplane.core.attempt import Conversation, Utterance
+from dialplane.core.intake import template_value
 from dialplane.errors import Invalid
 from dialplane.ports import HungUp, Line
 
@@ -161,7 +162,7 @@ def understood(heard: str, expect: tuple[str, ...]) -> str | None:
 
 
 def render(text: str, variables: Mapping[str, str]) -> str:
-    """The text with its columns filled in. A column is found as spelled, else without regard to capitals.
+    """The text with its columns filled in, found as the import found them. Raises MissingVariable.
 
     >>> render("Hello {{ First_Name }}", {"first_name": "Ana"})
     'Hello Ana'
@@ -169,12 +170,10 @@ def render(text: str, variables: Mapping[str, str]) -> str:
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
-        if name in variables:
-            return variables[name]
-        for column in variables:
-            if column.casefold() == name.casefold():
-                return variables[column]
-        raise MissingVariable(f"the agent says {{{{{name}}}}}, but the contact has no column {name!r}")
+        filled = template_value(name, variables)
+        if filled is None:
+            raise MissingVariable(f"the agent says {{{{{name}}}}}, but the contact has no column {name!r}")
+        return filled
 
     return TEMPLATE.sub(value, text)
 

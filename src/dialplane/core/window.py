@@ -277,6 +277,11 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
+def known_zone(name: str) -> bool:
+    """Whether a window can count by this zone: 'Europe/Berlin', not 'Mars/Olympus' and not 'localtime'."""
+    return _zone(name) is not None
+
+
 def _unknown_zone(name: str) -> str:
     known = {zone.lower(): zone for zone in available_timezones() if not zone.lower().startswith(_NO_PLACE)}
     close = difflib.get_close_matches(name.lower(), known, n=3)

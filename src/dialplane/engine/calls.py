@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -25,7 +24,7 @@ from dialplane.errors import (
     NotFound,
     PlacementUnknown,
 )
-from dialplane.ports import Agent, Answered, CallEvent, Carrier, Clock, Ended, HungUp, Line, Ringing
+from dialplane.ports import Agents, Answered, CallEvent, Carrier, Carriers, Clock, Ended, HungUp, Line, Ringing
 from dialplane.store.postgres import Database, rows, sql
 
 LOOK_AHEAD = timedelta(milliseconds=20)  # starts this close together pass the guard in one statement
@@ -34,23 +33,17 @@ DEADLINE_GRACE = timedelta(seconds=5)  # beyond what the carrier says a state ma
 log = structlog.get_logger()
 
 
-class Carriers(Protocol):
-    """The carriers of an organization, opened when first needed; all their events come to one receiver."""
-
-    async def get(self, organization_id: int, carrier_id: int) -> Carrier: ...
-
-
-class Agents(Protocol):
-    """Agents by version."""
-
-    async def get(self, organization_id: int, agent_id: int, version: int) -> Agent: ...
-
-
 @dataclass(slots=True)
 class Call:
-    """One call in progress."""
+    """One call in progress.
+
+    sent_at: when it passed the guard, by the database's clock. not_after: when it may no longer go out, by this
+    worker's monotonic one. Both None for a call that another worker has placed.
+    """
 
     order: Order
+    sent_at: datetime | None = None
+    not_after: float | None = None
     state: AttemptState = AttemptState.SENDING
     carrier_call_id: str | None = None
     placed_at: datetime | None = None
@@ -127,7 +120,7 @@ class Calls:
 
     def track(self, order: Order) -> None:
         """Take events of a call that another worker placed."""
-        self._calls.setdefault(order.attempt_uuid, Call(order, AttemptState.UNKNOWN))
+        self._calls.setdefault(order.attempt_uuid, Call(order, state=AttemptState.UNKNOWN))
 
     def confirm(self, attempt_uuid: UUID, at: datetime) -> None:
         """The carrier knows the call: what it has not told yet comes as events."""
@@ -135,9 +128,15 @@ class Calls:
             call.placed_at = call.placed_at or at
             self._advance(call, AttemptState.PLACED)
 
+    def of(self, organization_id: int) -> dict[int, UUID]:
+        """Attempt ids and uuids of the calls in progress."""
+        calls = [call.order for call in self._calls.values() if call.order.organization_id == organization_id]
+        return {order.attempt_id: order.attempt_uuid for order in calls}
+
     def forget(self, attempt_uuid: UUID) -> None:
-        """The attempt ended without an event."""
+        """The attempt ended without an event, or by another worker's."""
         self._calls.pop(attempt_uuid, None)
+        self._changed.discard(attempt_uuid)
 
     async def hang_up_all(self) -> None:
         for call in list(self._calls.values()):
@@ -165,7 +164,8 @@ class Calls:
             for attempt_id, (send_at, order) in orders.items():
                 if attempt_id in guarded:
                     allowed_seconds = (order.send_before - guarded[attempt_id]).total_seconds()
-                    await self._start(order, send_at, not_after=asked_at + allowed_seconds)
+                    call = Call(order, guarded[attempt_id], asked_at + allowed_seconds)
+                    await self._start(call, send_at)
                 self._sending -= 1
                 unsent -= 1
         finally:
@@ -183,19 +183,13 @@ class Calls:
             )
             return {row["id"]: row["at"] for row in await rows(passed)}
 
-    async def _start(self, order: Order, send_at: datetime, *, not_after: float) -> None:
+    async def _start(self, call: Call, send_at: datetime) -> None:
         """Place one guarded order, no closer to the start before it than the paces allow."""
+        order = call.order
         with suppress(Invalid, NotFound):  # which `_place` tells
             await self._load(order)  # now, so that it holds up no start whose instant has come
         while (earliest := self._earliest(order, send_at)) > self._clock.now():
             await self._clock.sleep_until(earliest)  # and meanwhile another batch may have started a call
-        call = Call(order)
-        if self._clock.monotonic() >= not_after:
-            # Certain: nothing was sent. The process was held up between the guard and here.
-            self._end(
-                call, Outcome(disposition=Disposition.CANCELED, ended_at=self._clock.now(), cause="not sent in time")
-            )
-            return
         for scope in order.spacing:
             self._last_starts[scope] = self._clock.now()
         self.place(call)
@@ -214,8 +208,9 @@ class Calls:
         self._calls[call.order.attempt_uuid] = call
         self._clock.spawn(self._place(call))
 
-    def place_again(self, order: Order) -> None:
-        self.place(Call(order))
+    def place_again(self, order: Order, sent_at: datetime, *, not_after: float) -> None:
+        """The same attempt once more, guarded anew."""
+        self.place(Call(order, sent_at, not_after))
 
     async def _place(self, call: Call) -> None:
         order = call.order
@@ -223,17 +218,20 @@ class Calls:
             carrier = await self._load(order)
         except (Invalid, NotFound) as fault:
             self.broken[order.organization_id, order.campaign_id] = str(fault)
-            self._end(call, Outcome(disposition=Disposition.CANCELED, ended_at=self._clock.now(), cause=str(fault)))
+            self._end_unplaced(call, Disposition.CANCELED, str(fault))
+            return
+        if call.not_after is not None and self._clock.monotonic() >= call.not_after:
+            # Certain: nothing was sent. The process was held up between the guard and here.
+            self._end_unplaced(call, Disposition.CANCELED, "not sent in time")
             return
         try:
             async with asyncio.timeout(order.limits.send_timeout_seconds):
                 call.carrier_call_id = await carrier.place(order)
         except CarrierRefused as refusal:
             outcome, spent = refused(self._clock.now(), refusal.disposition, refusal.cause, refusal.sip_status)
-            self._end(call, outcome, spent=spent)
+            self._end(call, outcome, spent=spent, sent_at=call.sent_at)
         except CarrierUnavailable as fault:
-            cause = str(fault) or "the carrier could not be reached"
-            self._end(call, Outcome(disposition=Disposition.CARRIER_FAILED, ended_at=self._clock.now(), cause=cause))
+            self._end_unplaced(call, Disposition.CARRIER_FAILED, str(fault) or "the carrier could not be reached")
         except (PlacementUnknown, TimeoutError):
             await self._leave_unclear(call)
         except EnvironmentFault:
@@ -253,7 +251,7 @@ class Calls:
             return
         order, now = call.order, self._clock.now()
         async with self._database.connection() as connection:
-            await rows(
+            adopted = await rows(
                 sql.adopt(
                     connection,
                     organization_id=order.organization_id,
@@ -264,6 +262,8 @@ class Calls:
                     deadlines=[last_deadline(order, now)],
                 )
             )
+        if not adopted:
+            return  # an event has told more meanwhile, or another worker has it
         call.state = AttemptState.UNKNOWN
         self.unclear.set()
         self._wake.set()
@@ -321,12 +321,23 @@ class Calls:
         )
         self._end(call, outcome, spent=True)
 
-    def _end(self, call: Call, outcome: Outcome, *, spent: bool = False) -> None:
+    def _end_unplaced(self, call: Call, disposition: Disposition, cause: str) -> None:
+        """This sending came to nothing."""
+        outcome = Outcome(disposition=disposition, ended_at=self._clock.now(), cause=cause)
+        self._end(call, outcome, spent=False, sent_at=call.sent_at)
+
+    def _end(self, call: Call, outcome: Outcome, *, spent: bool, sent_at: datetime | None = None) -> None:
         order = call.order
-        self._calls.pop(order.attempt_uuid, None)
-        self._changed.discard(order.attempt_uuid)
+        if self._calls.get(order.attempt_uuid) is call:  # and not the same attempt, sent again meanwhile
+            self.forget(order.attempt_uuid)
         self._ended.append(
-            EndedCall(organization_id=order.organization_id, attempt_id=order.attempt_id, outcome=outcome, spent=spent)
+            EndedCall(
+                organization_id=order.organization_id,
+                attempt_id=order.attempt_id,
+                outcome=outcome,
+                spent=spent,
+                sent_at=sent_at,
+            )
         )
         self._wake.set()
 

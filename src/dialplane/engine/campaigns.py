@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,14 +15,13 @@ from dialplane.core.attempt import AttemptState, ContactState
 from dialplane.core.campaign import CampaignState, Policies, Transition
 from dialplane.core.disposition import Disposition
 from dialplane.errors import Conflict, Invalid, InvalidTransition, NotFound
-from dialplane.ports import Clock
+from dialplane.ports import Carriers, Clock
 from dialplane.store.postgres import Database, Row, rows, sql
 from dialplane.store.records import policies
 from dialplane.store.turn import Turn, open_command
 
 PAGE = 100
 SENDING_POLL_SECONDS = 0.01
-SENDING_DEADLINE = timedelta(seconds=15)  # no carrier takes longer to accept; then the reconciler has the attempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +84,10 @@ class LogEntry:
 class Campaigns:
     """Campaigns of one organization."""
 
-    def __init__(self, database: Database, clock: Clock, organization_id: int) -> None:
+    def __init__(self, database: Database, clock: Clock, organization_id: int, carriers: Carriers) -> None:
         self._database = database
         self._clock = clock
+        self._carriers = carriers
         self._organization_id = organization_id
         self._of = {"organization_id": organization_id}
 
@@ -193,6 +193,7 @@ class Campaigns:
     # --- move ------------------------------------------------------------------------------------------------
 
     async def start(self, campaign_id: int) -> None:
+        await self._probe(campaign_id)
         async with self._command() as turn:
             await self._startable(turn, campaign_id)
             await self._move(turn, campaign_id, states.START, "started")
@@ -213,6 +214,7 @@ class Campaigns:
 
     async def resume(self, campaign_id: int) -> None:
         """Dial on; breakers start clean."""
+        await self._probe(campaign_id)
         async with self._command() as turn:
             moved = await self._move(turn, campaign_id, states.RESUME, "resumed")
             await sql.clear_breaker(turn.connection, carrier_id=moved["carrier_id"], now=turn.now, **self._of)
@@ -318,15 +320,29 @@ class Campaigns:
         self, *, campaign_id: int | None = None, contact_ids: Sequence[int] = (), to_numbers: Sequence[str] = ()
     ) -> None:
         """Return once none of these calls is between the guard and the carrier's answer."""
-        give_up_at = self._clock.monotonic() + SENDING_DEADLINE.total_seconds()
-        while self._clock.virtual is False and self._clock.monotonic() < give_up_at:
-            async with self._database.connection() as connection:
-                sending = await sql.sending(
-                    connection, campaign_id=campaign_id, contact_ids=contact_ids, to_numbers=to_numbers, **self._of
-                )
-            if not sending:
-                return
+        # Virtual time stands still while its caller waits here; and nobody's telephone rings in it.
+        while not self._clock.virtual and await self._sending(campaign_id, contact_ids, to_numbers):
             await asyncio.sleep(SENDING_POLL_SECONDS)
+
+    async def _sending(self, campaign_id: int | None, contact_ids: Sequence[int], to_numbers: Sequence[str]) -> bool:
+        """Those past their deadline are the reconciler's, so this comes to an end whatever a carrier does."""
+        async with self._database.connection() as connection:
+            count = await sql.sending(
+                connection,
+                now=self._clock.instant(),
+                campaign_id=campaign_id,
+                contact_ids=contact_ids,
+                to_numbers=to_numbers,
+                **self._of,
+            )
+        return bool(count)
+
+    async def _probe(self, campaign_id: int) -> None:
+        """A carrier that cannot place calls is found out before the first contact is. Raises Conflict."""
+        campaign = await self.get(campaign_id)
+        carrier = await self._carriers.get(self._organization_id, campaign.carrier_id)
+        if (reason := await carrier.probe()) is not None:
+            raise Conflict(f"the carrier '{campaign.carrier_name}' cannot place calls: {reason}")
 
     # --- parts -----------------------------------------------------------------------------------------------
 

@@ -11,8 +11,9 @@ from uuid import UUID
 
 from dialplane.core.campaign import FINAL, CampaignState
 from dialplane.core.intake import NumberFault
+from dialplane.core.window import known_zone
 from dialplane.engine.campaigns import Campaigns
-from dialplane.engine.intake import known_zone, zone_groups
+from dialplane.engine.intake import zone_groups
 from dialplane.engine.numbering import read_number
 from dialplane.errors import Conflict, Invalid, NotFound
 from dialplane.ports import Clock
@@ -45,12 +46,12 @@ class _Checked:
 class Contacts:
     """Contacts and do-not-call entries of one organization."""
 
-    def __init__(self, database: Database, clock: Clock, organization_id: int) -> None:
+    def __init__(self, database: Database, clock: Clock, organization_id: int, campaigns: Campaigns) -> None:
         self._database = database
         self._clock = clock
         self._organization_id = organization_id
         self._of = {"organization_id": organization_id}
-        self._campaigns = Campaigns(database, clock, organization_id)
+        self._campaigns = campaigns
 
     async def add(
         self,
@@ -68,6 +69,9 @@ class Contacts:
         async with self._command() as turn:
             campaign = await self._open_campaign(turn, campaign_id)
             groups = await zone_groups(turn.connection, self._organization_id, {c.zones for c in checked})
+            await sql.add_cursors(
+                turn.connection, campaign_id=campaign_id, zone_group_ids=sorted(groups.values()), **self._of
+            )
             added = await rows(
                 sql.add_late(
                     turn.connection,

@@ -13,7 +13,7 @@ from dialplane.core.campaign import Campaign, CampaignState
 from dialplane.core.intake import template_values
 from dialplane.core.numbers import CallerId, NumberPool
 from dialplane.core.pacing import Pace, Ramp
-from dialplane.engine.breakers import unbroken
+from dialplane.engine.breakers import judge
 from dialplane.engine.outcomes import EndedCall, Fault, settle
 from dialplane.engine.sources import EXAMINED, SourceFinder, Sources
 from dialplane.ports import Clock
@@ -33,12 +33,14 @@ class TurnResult:
     """What a turn committed. next_at: when the next one could do something; deadline_at: of the open attempts.
 
     ahead: by how much this machine's clock is ahead of the database's, whose instants these are.
+    watched: faults that the next turn's breakers shall look at again.
     """
 
     ahead: timedelta
     orders: Sequence[Order] = ()
     next_at: datetime | None = None
     deadline_at: datetime | None = None
+    watched: set[Fault] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -84,7 +86,8 @@ class Dispatcher:
         load = await turn.load()
         active = [c for c in await self._started(turn) if self._only_campaign in (None, c.id)]
         started = [c for c in active if c.state is CampaignState.RUNNING]
-        running = await unbroken(turn, started, faults)
+        judged = await judge(turn, started, faults)
+        running = judged.running
         sources = await self._sources.find(turn, running)
         for campaign in running:
             await self._sources.skip_never(turn, campaign, sources[campaign.id])
@@ -92,7 +95,7 @@ class Dispatcher:
         demands, pools, ramp_at = await self._demands(turn, running, sources, load)
         allowed = plan.shares(demands, _carrier_room(running, load), min(room, turn.max_lines - load.total))
         pacing = {d.campaign.id: plan.paces(d.campaign, turn.cps, turn.tat) for d in demands}
-        starts = plan.starts(pacing, allowed, turn.now) if any(allowed.values()) else plan.Starts()
+        starts = plan.starts(pacing, allowed, turn.now)
 
         taken = {
             d.campaign.id: await self._claim(
@@ -120,7 +123,13 @@ class Dispatcher:
         next_at = self._next_turn(turn.now, instants, active=bool(active))
         await turn.schedule(next_at, exclusively=self._only_campaign is None)
         deadlines = [at for at in (load.deadline_at, *(order.send_before for order in orders)) if at is not None]
-        return TurnResult(ahead=ahead, orders=orders, next_at=next_at, deadline_at=min(deadlines, default=None))
+        return TurnResult(
+            ahead=ahead,
+            orders=orders,
+            next_at=next_at,
+            deadline_at=min(deadlines, default=None),
+            watched=judged.watched,
+        )
 
     async def _started(self, turn: Turn) -> list[Campaign]:
         """Active campaigns, after those whose hour has come were started."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import zoneinfo
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +14,7 @@ from uuid import uuid4
 import asyncpg
 
 from dialplane.core.intake import Columns, NewContact, Reject, Row, decide, missing_columns
+from dialplane.core.window import known_zone
 from dialplane.engine.contact_file import Table, open_table
 from dialplane.engine.numbering import read_number
 from dialplane.errors import Conflict, Invalid, NotFound
@@ -307,15 +306,6 @@ def _columns(table: Table, required: frozenset[str]) -> Columns:
 
 def _same_number(row_number: int | None) -> str:
     return "the campaign has this number already" if row_number is None else f"the same number as row {row_number}"
-
-
-def known_zone(name: str) -> bool:
-    return name in _zones()
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
 
 
 @contextmanager

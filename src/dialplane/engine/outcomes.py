@@ -19,12 +19,17 @@ from dialplane.store.records import due_rank, retry_policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedCall:
-    """An attempt that came to its end. spent: the carrier had accepted it."""
+    """An attempt that came to its end. spent: the carrier had accepted it.
+
+    sent_at: of a sending that came to nothing, which says nothing about a later one: a worker that was frozen may learn
+    of it when another has sent the attempt again. None where the call itself has ended.
+    """
 
     organization_id: int
     attempt_id: int
     outcome: Outcome
     spent: bool
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,8 @@ async def settle(
     """Write what the calls came to and move their contacts on. Calls that had been settled before change nothing."""
     if not ended:
         return set()
-    once = list({call.attempt_id: call for call in ended}.values())
+    # Of two ends of one attempt, that of the call itself counts, and not that of a sending.
+    once = list({call.attempt_id: call for call in sorted(ended, key=lambda call: call.sent_at is None)}.values())
     settled = await _end_attempts(connection, organization_id, once)
     if not settled:
         return set()
@@ -82,6 +88,7 @@ async def _end_attempts(connection: Connection, organization_id: int, ended: Seq
             transcripts=[_transcript(outcome.conversation) for outcome in outcomes],
             gathered=[_gathered(outcome.conversation) for outcome in outcomes],
             recordings=[outcome.recording for outcome in outcomes],
+            sent_ats=[call.sent_at for call in ended],
         )
     )
 

@@ -14,11 +14,11 @@ from dialplane.core.attempt import AttemptState, ContactState, Order, Outcome
 from dialplane.core.campaign import CampaignState
 from dialplane.core.disposition import Disposition
 from dialplane.core.intake import template_values
-from dialplane.engine.calls import Calls, Carriers, last_deadline
+from dialplane.engine.calls import Calls, last_deadline
 from dialplane.engine.dispatcher import SEND_GRACE, SEND_WINDOW
 from dialplane.engine.outcomes import EndedCall, settle
 from dialplane.errors import CarrierUnavailable
-from dialplane.ports import Clock, Lookup
+from dialplane.ports import Carriers, Clock, Lookup
 from dialplane.store.postgres import Database, Row, rows, sql
 from dialplane.store.records import call_limits
 from dialplane.store.turn import Turn, open_turn
@@ -48,6 +48,7 @@ class Reconciler:
         self._asked = {row["id"]: self._asked[row["id"]] for row in overdue if row["id"] in self._asked}
         for row in overdue:
             await self._reconcile(row)
+        await self._forget_settled(organization_id)
         async with self._database.connection() as connection:
             deadline = await sql.next_deadline(connection, organization_id=organization_id)
         return min([at for at, _ in self._asked.values()] + ([deadline] if deadline else []), default=None)
@@ -56,6 +57,16 @@ class Reconciler:
         async with open_turn(self._database, organization_id, self._clock.instant()) as turn:
             if turn is not None and await turn.take_back_expired():
                 await turn.schedule(turn.now, exclusively=False)
+
+    async def _forget_settled(self, organization_id: int) -> None:
+        """Calls of ours that other workers have settled: one that was frozen may never hear of their ends itself."""
+        ours = self._calls.of(organization_id)
+        if self._clock.virtual or not ours:
+            return
+        async with self._database.connection() as connection:
+            settled = await rows(sql.ended_among(connection, organization_id=organization_id, ids=list(ours)))
+        for row in settled:
+            self._calls.forget(ours[row["id"]])
 
     async def _overdue(self, organization_id: int) -> list[Row]:
         async with self._database.connection() as connection:
@@ -126,16 +137,28 @@ class Reconciler:
 
     async def _send_again(self, order: Order) -> None:
         """Certainly never placed: the same attempt goes out, if it still may; else it ends unspent."""
-        async with open_turn(self._database, order.organization_id, self._clock.instant()) as turn:
-            if turn is None:
-                return
+        asked_at = self._clock.monotonic()
+        # Waits for its turn: whoever only tried would miss it again and again in a busy organization.
+        async with open_turn(self._database, order.organization_id, self._clock.instant(), wait=True) as turn:
+            if turn is None or not await self._hold(turn, order):
+                return  # since the carrier's answer another worker has taken it over
             again = await self._again(turn, order)
             if again is None:
                 outcome = Outcome(disposition=Disposition.CANCELED, ended_at=turn.now, cause="never placed")
                 await self._end(turn, order, outcome, spent=False)
         if again is not None:
             self._asked.pop(order.attempt_id, None)
-            self._calls.place_again(again)
+            allowed_seconds = (again.send_before - again.send_at).total_seconds()
+            self._calls.place_again(again, again.send_at, not_after=asked_at + allowed_seconds)
+
+    async def _hold(self, turn: Turn, order: Order) -> bool:
+        held = await sql.hold(
+            turn.connection,
+            organization_id=order.organization_id,
+            worker_id=self._worker_id,
+            id=order.attempt_id,
+        )
+        return held is not None
 
     async def _again(self, turn: Turn, order: Order) -> Order | None:
         """The order with a new hour, committed as `sending`; None where it may not go out now."""
@@ -177,7 +200,7 @@ class Reconciler:
     async def _give_up(self, order: Order, row: Row, now: datetime) -> None:
         """Nobody could tell what became of it: the attempt is spent and is not dialled again of itself."""
         async with open_turn(self._database, order.organization_id, self._clock.instant()) as turn:
-            if turn is not None:
+            if turn is not None and await self._hold(turn, order):
                 outcome = Outcome(
                     disposition=Disposition.UNKNOWN,
                     ended_at=now,

@@ -14,13 +14,13 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from dialplane.engine.calls import LOOK_AHEAD, Agents, Calls, Carriers
+from dialplane.engine.calls import LOOK_AHEAD, Calls
 from dialplane.engine.campaigns import Campaigns
 from dialplane.engine.dispatcher import Dispatcher, TurnResult
 from dialplane.engine.outcomes import EndedCall, Fault
 from dialplane.engine.reconciler import Reconciler
 from dialplane.errors import EnvironmentFault, InvalidTransition
-from dialplane.ports import Clock
+from dialplane.ports import Agents, Carriers, Clock
 from dialplane.store.postgres import CONNECTION_FAULTS, Database, describe, rows, sql
 
 IDLE_POLL = timedelta(milliseconds=250)  # how often a worker looks for work that nobody told it of
@@ -63,6 +63,7 @@ class Worker:
         self.worker_id = worker_id or uuid4()
         self._database = database
         self._clock = clock
+        self._carriers = carriers
         self._capacity = capacity
         self._only = only
         self._finished = finished
@@ -185,7 +186,7 @@ class Worker:
             self._faults[organization_id] |= await self._dispatcher.settle_alone(organization_id, ended)
             self._turn_at[organization_id] = self._clock.now() + TAKEN_PAUSE
         else:
-            self._faults.pop(organization_id, None)
+            self._faults[organization_id] = result.watched
             self._plan_next(organization_id, result)
         del self._unsettled[organization_id]
 
@@ -202,7 +203,7 @@ class Worker:
         for organization_id, campaign_id in list(self.calls.broken):
             reason = self.calls.broken[organization_id, campaign_id]
             with suppress(InvalidTransition):  # another worker was first, or somebody paused it
-                await Campaigns(self._database, self._clock, organization_id).fail(campaign_id, reason)
+                await Campaigns(self._database, self._clock, organization_id, self._carriers).fail(campaign_id, reason)
             del self.calls.broken[organization_id, campaign_id]
 
     # --- reconciling -------------------------------------------------------------------------------------

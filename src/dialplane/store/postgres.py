@@ -75,10 +75,7 @@ class Database:
             connection = await asyncpg.connect(**connect_arguments, timeout=10)
             try:
                 await _check_server(connection)
-                if schema is not None:
-                    await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-                    await connection.execute(f'SET search_path TO "{schema}"')
-                await migrate(connection)
+                await migrate(connection, schema)
             finally:
                 await connection.close(timeout=5)
             pool = await asyncpg.create_pool(
@@ -178,10 +175,12 @@ def migrations() -> Iterable[tuple[int, str, str]]:
             yield int(entry.name[:4]), entry.name, entry.read_text(encoding="utf-8")
 
 
-async def migrate(connection: Any) -> None:
-    """Bring the schema up to date, forward only, in one transaction; concurrent callers wait and find it done."""
+async def migrate(connection: Any, schema: str | None = None) -> None:
+    """Bring the schema, made if it is missing, up to date, forward only, in one transaction; concurrent callers wait and find it done."""
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
+        if schema is not None:
+            await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"; SET search_path TO "{schema}"')
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migration"
             " (number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL)"

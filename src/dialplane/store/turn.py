@@ -320,17 +320,21 @@ class Turn:
 
 
 @asynccontextmanager
-async def open_turn(database: Database, organization_id: int, now: datetime | None) -> AsyncIterator[Turn | None]:
-    """A turn with the organization locked, or None where somebody else holds it."""
+async def open_turn(
+    database: Database, organization_id: int, now: datetime | None, *, wait: bool = False
+) -> AsyncIterator[Turn | None]:
+    """A turn with the organization locked, or None where somebody else holds it; `wait`: until they let go."""
+    lock = sql.await_organization if wait else sql.lock_organization
     async with database.short_transaction() as connection:
-        organization = await sql.lock_organization(connection, organization_id=organization_id, now=now)
+        organization = await lock(connection, organization_id=organization_id, now=now)
         yield None if organization is None else Turn(connection, organization)
 
 
 @asynccontextmanager
 async def open_command(database: Database, organization_id: int, now: datetime | None) -> AsyncIterator[Turn]:
-    """The same for a command, which waits for the lock."""
+    """The same for a command, which waits for the lock; one that is stopped in the middle loses it after a second."""
     async with database.transaction() as connection:
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '1s'")
         organization = await sql.await_organization(connection, organization_id=organization_id, now=now)
         assert organization is not None, f"organization {organization_id} is gone"
         yield Turn(connection, organization)

@@ -61,6 +61,8 @@ class SimulatedCarrier:
         log = self._log(order.campaign_id)
         with log.locked():
             now = self._clock.now()
+            if now > order.send_before + timedelta(seconds=order.limits.send_timeout_seconds):
+                raise CarrierUnavailable("the order came too late: another worker may have sent it again")
             refusal = fate.refusal or self._over_limit(log, now)
             if refusal is not None:
                 log.append(refused_line(now, order, refusal))

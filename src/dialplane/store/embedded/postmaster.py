@@ -276,7 +276,7 @@ def check_version(place: Place) -> None:
     if cluster != place.binaries.major:
         raise EnvironmentFault(
             f"The database in {place.data} is of PostgreSQL {cluster}, this Dialplane brings PostgreSQL "
-            f"{place.binaries.major}. Write a backup (dialplane backup FILE) with a Dialplane release that brings "
+            f"{place.binaries.major}. Dump it with pg_dump, using a Dialplane release that brings "
             f"PostgreSQL {cluster} and restore it into a new folder, or set DIALPLANE_HOME to another folder."
         )
 

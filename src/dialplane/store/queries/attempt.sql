@@ -27,8 +27,9 @@ WHERE a.organization_id = :organization_id AND a.id = m.id AND a.ended_at IS NUL
   AND array_position(ARRAY['intended', 'sending', 'unknown', 'placed', 'ringing', 'answered'], a.state)
     < array_position(ARRAY['intended', 'sending', 'unknown', 'placed', 'ringing', 'answered'], m.state);
 
--- name: end_attempts(organization_id, ids, dispositions, spent, ended_ats, placed_ats, ringing_ats, answered_ats, sip_statuses, causes, transcripts, gathered, recordings)
--- Ends attempts once; answers with what the retry decision needs. One that has ended already gives no row.
+-- name: end_attempts(organization_id, ids, dispositions, spent, ended_ats, placed_ats, ringing_ats, answered_ats, sip_statuses, causes, transcripts, gathered, recordings, sent_ats)
+-- Ends attempts once; answers with what the retry decision needs. One that has ended already gives no row, nor does one
+-- that was to end because a sending came to nothing (sent_ats, else null) and that somebody has sent again since.
 WITH ended AS (
     UPDATE attempt a
     SET state = 'ended', disposition = e.disposition, spent = e.spent,
@@ -39,10 +40,12 @@ WITH ended AS (
         transcript = e.transcript::jsonb, gathered = e.gathered::jsonb, recording = e.recording
     FROM unnest(:ids::bigint[], :dispositions::text[], :spent::boolean[], :ended_ats::timestamptz[],
                 :placed_ats::timestamptz[], :ringing_ats::timestamptz[], :answered_ats::timestamptz[],
-                :sip_statuses::integer[], :causes::text[], :transcripts::text[], :gathered::text[], :recordings::text[])
+                :sip_statuses::integer[], :causes::text[], :transcripts::text[], :gathered::text[], :recordings::text[],
+                :sent_ats::timestamptz[])
          AS e (id, disposition, spent, ended_at, placed_at, ringing_at, answered_at, sip_status, cause, transcript,
-               gathered, recording)
+               gathered, recording, sent_at)
     WHERE a.organization_id = :organization_id AND a.id = e.id AND a.ended_at IS NULL AND a.state <> 'intended'
+      AND a.sent_at = coalesce(e.sent_at, a.sent_at)
     RETURNING a.id, a.campaign_id, a.contact_id, a.carrier_id, a.to_number, a.disposition, a.spent, a.ended_at, a.answered_at
 )
 SELECT ended.*, c.priority, c.spent AS spent_before, c.refusals, campaign.state AS campaign_state, campaign.retry
@@ -91,10 +94,11 @@ RETURNING contact_id;
 -- name: ranks(organization_id, contact_ids)
 SELECT id, priority FROM contact WHERE organization_id = :organization_id AND id = ANY(:contact_ids::bigint[]);
 
--- name: sending(organization_id, campaign_id, contact_ids, to_numbers)$
+-- name: sending(organization_id, now, campaign_id, contact_ids, to_numbers)$
 -- How many calls of these are between the guard and the carrier's answer.
 SELECT count(*) FROM attempt
 WHERE organization_id = :organization_id AND ended_at IS NULL AND state = 'sending'
+  AND deadline_at > coalesce(:now::timestamptz, statement_timestamp())
   AND (campaign_id = :campaign_id::bigint OR contact_id = ANY(:contact_ids::bigint[]) OR to_number = ANY(:to_numbers::text[]));
 
 -- name: overdue(organization_id, now, worker_id, live_workers, limit)
@@ -123,6 +127,17 @@ RETURNING a.id;
 UPDATE attempt SET state = 'sending', worker_id = :worker_id, send_before = :send_before, deadline_at = :deadline, sent_at = :now
 WHERE organization_id = :organization_id AND id = :id AND state = 'unknown' AND worker_id = :worker_id
 RETURNING id;
+
+-- name: hold(organization_id, worker_id, id)$
+-- Locks an attempt that is still this worker's to ask about; no row once somebody else has taken it over or it was found.
+SELECT id FROM attempt
+WHERE organization_id = :organization_id AND id = :id AND state = 'unknown' AND worker_id = :worker_id
+FOR UPDATE;
+
+-- name: ended_among(organization_id, ids)
+-- Which of these have ended, by whoever's hand.
+SELECT id FROM attempt
+WHERE organization_id = :organization_id AND id = ANY(:ids::bigint[]) AND ended_at IS NOT NULL;
 
 -- name: sendable(organization_id, attempt_id)^
 -- What must still hold for an attempt that goes out again.
