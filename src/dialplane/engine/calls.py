@@ -86,7 +86,7 @@ class Calls:
         self._calls: dict[UUID, Call] = {}
         self._changed: set[UUID] = set()
         self._ended: list[EndedCall] = []
-        self._last_starts: dict[str, datetime] = {}
+        self._last_starts: dict[str, tuple[datetime, datetime]] = {}  # scope -> when granted, when sent
         self.broken: dict[tuple[int, int], str] = {}  # campaigns whose agent or carrier cannot work, and why
         self.unclear = asyncio.Event()  # a placement whose result nobody knows: the reconciler shall ask
 
@@ -191,12 +191,17 @@ class Calls:
         while (earliest := self._earliest(order, send_at)) > self._clock.now():
             await self._clock.sleep_until(earliest)  # and meanwhile another batch may have started a call
         for scope in order.spacing:
-            self._last_starts[scope] = self._clock.now()
+            self._last_starts[scope] = (send_at, self._clock.now())
         self.place(call)
 
     def _earliest(self, order: Order, send_at: datetime) -> datetime:
-        starts = self._last_starts
-        return max([send_at, *(starts[s] + timedelta(seconds=gap) for s, gap in order.spacing.items() if s in starts)])
+        """Its granted instant, or later where the start before it was late: the granted distance is kept, no more."""
+        kept = [send_at]
+        for scope, gap in order.spacing.items():
+            if scope in self._last_starts:
+                granted_at, started_at = self._last_starts[scope]
+                kept.append(started_at + min(timedelta(seconds=gap), max(send_at - granted_at, timedelta(0))))
+        return max(kept)
 
     async def _load(self, order: Order) -> Carrier:
         """The agent too, before anybody's phone rings: an answered call without one is an abandoned call."""

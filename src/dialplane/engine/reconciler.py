@@ -41,9 +41,9 @@ class Reconciler:
         self._calls = calls
         self._asked: dict[int, tuple[datetime, float]] = {}  # attempt id -> do not ask before, pause after that
 
-    async def reconcile(self, organization_id: int) -> datetime | None:
-        """One pass. The answer: when the next could find something."""
-        await self._take_back_expired(organization_id)
+    async def reconcile(self, organization_id: int) -> tuple[bool, datetime | None]:
+        """One pass. The answer: whether it found something, and when the next could."""
+        found = await self._take_back_expired(organization_id)
         overdue = await self._overdue(organization_id)
         self._asked = {row["id"]: self._asked[row["id"]] for row in overdue if row["id"] in self._asked}
         for row in overdue:
@@ -51,12 +51,15 @@ class Reconciler:
         await self._forget_settled(organization_id)
         async with self._database.connection() as connection:
             deadline = await sql.next_deadline(connection, organization_id=organization_id)
-        return min([at for at, _ in self._asked.values()] + ([deadline] if deadline else []), default=None)
+        next_at = min([at for at, _ in self._asked.values()] + ([deadline] if deadline else []), default=None)
+        return found or bool(overdue), next_at
 
-    async def _take_back_expired(self, organization_id: int) -> None:
+    async def _take_back_expired(self, organization_id: int) -> bool:
         async with open_turn(self._database, organization_id, self._clock.instant()) as turn:
-            if turn is not None and await turn.take_back_expired():
-                await turn.schedule(turn.now, exclusively=False)
+            if turn is None or not await turn.take_back_expired():
+                return False
+            await turn.schedule(turn.now, exclusively=False)
+            return True
 
     async def _forget_settled(self, organization_id: int) -> None:
         """Calls of ours that other workers have settled: one that was frozen may never hear of their ends itself."""

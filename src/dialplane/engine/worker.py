@@ -224,14 +224,16 @@ class Worker:
     async def _reconcile(self) -> None:
         try:
             for organization_id in await self._with_calls():
-                next_at = await self._reconciler.reconcile(organization_id)
+                found, next_at = await self._reconciler.reconcile(organization_id)
+                if found:
+                    self.look()  # what was taken back or has ended is work for a turn
                 if next_at is not None and self._clock.virtual:
                     self._reconcile_by(max(next_at, self._clock.now()))
             if not self._clock.virtual:
                 self._reconcile_by(self._clock.now() + RECONCILE)
         finally:
             self._reconciling = False
-            self.look()  # what was taken back or ended is work for a turn
+            self._wake.set()
 
     def _reconcile_by(self, at: datetime) -> None:
         self._reconcile_at = at if self._reconcile_at is None else min(self._reconcile_at, at)

@@ -176,7 +176,10 @@ def migrations() -> Iterable[tuple[int, str, str]]:
 
 
 async def migrate(connection: Any, schema: str | None = None) -> None:
-    """Bring the schema, made if it is missing, up to date, forward only, in one transaction; concurrent callers wait and find it done."""
+    """Make the schema, if it is missing, and bring it up to date, forward only, in one transaction.
+
+    Concurrent callers wait and find it done.
+    """
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
         if schema is not None:
