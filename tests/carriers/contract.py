@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID, uuid4
 
@@ -51,7 +51,7 @@ def order_to(to_number: str, *, at: datetime, number: int = 1, campaign_id: int 
         agent_version=1,
         variables={},
         send_at=at,
-        send_before=at,
+        send_before=at + timedelta(days=1),
     )
 
 

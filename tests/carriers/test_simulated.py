@@ -755,6 +755,20 @@ async def test_a_full_disk_places_nothing_and_tears_no_line(tmp_path: Path) -> N
     assert [line["event"] for line in stage.log()] == ["place", "end", "lookup"]
 
 
+@pytest.mark.asyncio
+async def test_an_order_that_comes_too_late_is_not_placed(tmp_path: Path) -> None:
+    """Its sender was frozen on the way, and another worker may have sent it again."""
+    stage = Stage(tmp_path)
+    order = stage.order(Disposition.ANSWERED)
+    last = order.send_before + timedelta(seconds=order.limits.send_timeout_seconds)
+
+    stage.clock.advance(last - stage.clock.now() + timedelta(microseconds=1))
+    with pytest.raises(CarrierUnavailable):
+        await stage.carrier.place(order)
+
+    assert await stage.carrier.lookup(order) is Lookup.NEVER_PLACED
+
+
 # --- real time -----------------------------------------------------------------------------------
 
 

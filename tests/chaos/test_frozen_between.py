@@ -72,6 +72,8 @@ class FreezableClock(RealClock):
         super().__init__()
         self.to_carrier = Step()
         self.after_lookup = Step()
+        self.after_placing = Step()
+        self.steps = (self.to_carrier, self.after_lookup, self.after_placing)
         self._ahead = 0.0
 
     def monotonic(self) -> float:
@@ -87,17 +89,17 @@ class FreezableClock(RealClock):
 
     def thaw(self) -> None:
         self._ahead += LONG_SECONDS
-        for step in (self.to_carrier, self.after_lookup):
+        for step in self.steps:
             step.thaw()
 
     async def _stand(self) -> None:
-        for step in (self.to_carrier, self.after_lookup):
+        for step in self.steps:
             if step.frozen:
                 await step.passed()
 
 
 class FreezableCarriers:
-    """Carriers that can be frozen on the way to them, and on the way back from a look-up."""
+    """Carriers that can be frozen on the way to them, and on the way back."""
 
     def __init__(self, inner: Any, clock: FreezableClock) -> None:
         self._inner = inner
@@ -106,17 +108,23 @@ class FreezableCarriers:
     async def get(self, organization_id: int, carrier_id: int) -> Any:
         carrier = await self._inner.get(organization_id, carrier_id)
         await self._clock.to_carrier.passed()
-        return _Asked(carrier, self._clock.after_lookup)
+        return _Asked(carrier, self._clock)
 
 
 @dataclass
 class _Asked:
     inner: Carrier
-    after_lookup: Step
+    clock: FreezableClock
+
+    async def place(self, order: Order) -> str:
+        try:
+            return await self.inner.place(order)
+        finally:
+            await self.clock.after_placing.passed()
 
     async def lookup(self, order: Order) -> Lookup:
         answer = await self.inner.lookup(order)
-        await self.after_lookup.passed()
+        await self.clock.after_lookup.passed()
         return answer
 
     def __getattr__(self, name: str) -> Any:
@@ -346,16 +354,18 @@ async def test_frozen_while_it_sends_again_it_does_not_send_late(open_scene: Ope
 
 @pytest.mark.asyncio
 async def test_a_worker_forgets_calls_that_another_one_has_settled(open_scene: OpenScene) -> None:
-    """Else it holds lines for ever and never comes to its end."""
-    scene, frozen, other = await open_scene({**CARRIER, "timeouts": 1, "talk_seconds": 0.5})
-    frozen.clock.to_carrier.freeze()
+    """Else it would hold their lines for ever, and never come to its end."""
+    scene, frozen, other = await open_scene({**CARRIER, "timeouts": 1, "talk_seconds": 0.5, "send_timeout_seconds": 10})
+    frozen.clock.after_placing.freeze()  # it does not hear that its call was accepted
     scene.work(frozen)
-    await scene.until_reached(frozen.clock.to_carrier)
-    frozen.clock.to_carrier.thaw()
-    await scene.until_placed()
+    await scene.until_reached(frozen.clock.after_placing)
+    await scene.forget(frozen)
+    scene.work(other)
     await scene.until_ended()
-    frozen.worker.stop()
 
+    frozen.clock.thaw()
+    await asyncio.sleep(0.1)
+    frozen.worker.stop()
     assert frozen.running is not None
     await asyncio.wait_for(frozen.running, 5)
 

@@ -128,6 +128,11 @@ class Calls:
             call.placed_at = call.placed_at or at
             self._advance(call, AttemptState.PLACED)
 
+    @property
+    def organizations(self) -> set[int]:
+        """Whose calls are in progress here."""
+        return {call.order.organization_id for call in self._calls.values()}
+
     def of(self, organization_id: int) -> dict[int, UUID]:
         """Attempt ids and uuids of the calls in progress."""
         calls = [call.order for call in self._calls.values() if call.order.organization_id == organization_id]
@@ -200,7 +205,7 @@ class Calls:
         for scope, gap in order.spacing.items():
             if scope in self._last_starts:
                 granted_at, started_at = self._last_starts[scope]
-                kept.append(started_at + min(timedelta(seconds=gap), max(send_at - granted_at, timedelta(0))))
+                kept.append(started_at + min(timedelta(seconds=gap), abs(send_at - granted_at)))
         return max(kept)
 
     async def _load(self, order: Order) -> Carrier:

@@ -242,7 +242,8 @@ class Worker:
         if self._only is not None:
             return [self._only.organization_id]
         async with self._database.connection() as connection:
-            return [row["organization_id"] for row in await rows(sql.organizations_with_calls(connection))]
+            found = [row["organization_id"] for row in await rows(sql.organizations_with_calls(connection))]
+        return list(dict.fromkeys([*found, *self.calls.organizations]))
 
     # --- the worker itself -------------------------------------------------------------------------------
 
