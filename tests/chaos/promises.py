@@ -1,4 +1,4 @@
-"""What must hold whatever was killed, judged by the carrier's log and the report: the usual checks, and those of real time."""
+"""What must hold whatever was killed: the checks of the log and the report, and those of real time."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from checks import (
 from dialplane.engine.campaigns import Progress
 from dialplane.engine.dispatcher import SEND_WINDOW
 
-# A start is granted an instant that keeps the pace and goes out up to SEND_WINDOW after it: a worker that was frozen for
-# less sends what it was granted before beside what the others are granted now. Nothing goes out later than that, so in
-# any stretch of time no more starts than its grants and those of the SEND_WINDOW before it.
+# A start is granted an instant that keeps the pace, and goes out up to SEND_WINDOW after it: a worker that was frozen
+# for less sends what it was granted before beside what the others are granted now. Nothing goes out later, so that any
+# stretch of time has no more starts than grants, its own and those of the SEND_WINDOW before it.
 FROZEN_LATENESS = SEND_WINDOW + timedelta(milliseconds=250)
 # Where nobody was frozen or lost: what the guard's statement and a machine with more processes than cores may take.
 USUAL_LATENESS = timedelta(milliseconds=500)

@@ -27,6 +27,7 @@ from dialplane.store.embedded import describe
 from dialplane.wiring import App, open_app
 
 HERE = Path(__file__).parent
+DIALPLANE = ("-m", "dialplane.cli.main")
 T = TypeVar("T")
 
 
@@ -46,11 +47,11 @@ def numbers(count: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What was done to which process. until: when it went on again, where it was frozen."""
+    """What was done to which process. until: when it was over, for one that was frozen."""
 
     at: datetime
     what: str
-    until: datetime | None = None
+    until: datetime
 
 
 @dataclass(eq=False)
@@ -62,6 +63,9 @@ class Process:
     output: Path
     frozen_at: datetime | None = None
     wakes_at: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.popen.pid}"
 
     @property
     def alive(self) -> bool:
@@ -146,9 +150,13 @@ class Stage:
 
     def state(self) -> str:
         """By the database, without starting it; empty while it does not answer."""
+        return str(self.try_to_ask("SELECT state FROM campaign WHERE id = $1", self.campaign_id) or "")
+
+    def try_to_ask(self, question: str, *arguments: Any) -> Any:
+        """None where nothing is there to answer."""
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-            return str(self.ask("SELECT state FROM campaign WHERE id = $1", self.campaign_id))
-        return ""
+            return self.ask(question, *arguments)
+        return None
 
     def ask(self, question: str, *arguments: Any) -> Any:
         async def ask() -> Any:
@@ -210,11 +218,12 @@ class Stage:
         return process
 
     def start_worker(self) -> Process:
-        return self.start(str(HERE / "worker.py"), name="worker")
+        return self.start(*DIALPLANE, "worker", name="worker")
 
     def resume(self) -> Process:
-        """`dialplane run --resume`, which dials this campaign until it has ended."""
-        return self.start(str(HERE / "worker.py"), str(self.campaign_id), name="resume")
+        report = str(self.home.parent / "resumed.csv")
+        command = ["run", "--resume", str(self.campaign_id), "--report", report, "--json"]
+        return self.start(*DIALPLANE, *command, name="resume")
 
     @property
     def running(self) -> list[Process]:
@@ -229,7 +238,11 @@ class Stage:
     def kill(self, process: Process) -> None:
         process.popen.kill()
         process.popen.wait()
-        self._note(f"kill -9 of {process.name} {process.popen.pid}")
+        how = "" if process.frozen_at is None else f", frozen since {process.frozen_at:%H:%M:%S.%f}"
+        self.faults.append(
+            Fault(process.frozen_at or datetime.now(UTC), f"kill -9 of {process}{how}", datetime.now(UTC))
+        )
+        process.frozen_at = None
 
     def freeze(self, process: Process, seconds: float) -> None:
         """Stop it; `thaw` lets it go on when its time has come."""
@@ -242,10 +255,8 @@ class Stage:
             if process.frozen_at is not None and (everybody or process.wakes_at <= time.monotonic()):
                 process.popen.send_signal(signal.SIGCONT)
                 now = datetime.now(UTC)
-                what = (
-                    f"{process.name} {process.popen.pid} frozen for {(now - process.frozen_at).total_seconds():.2f} s"
-                )
-                self.faults.append(Fault(process.frozen_at, what, now))
+                frozen_seconds = (now - process.frozen_at).total_seconds()
+                self.faults.append(Fault(process.frozen_at, f"{process} frozen for {frozen_seconds:.2f} s", now))
                 process.frozen_at = None
 
     def kill_database(self) -> None:
@@ -253,10 +264,8 @@ class Stage:
         assert self.database_url is None
         if (pid := describe(self.home).pid) is not None:
             os.kill(pid, signal.SIGKILL)
-            self._note(f"kill -9 of database {pid}")
-
-    def _note(self, what: str) -> None:
-        self.faults.append(Fault(datetime.now(UTC), what))
+            now = datetime.now(UTC)
+            self.faults.append(Fault(now, f"kill -9 of database {pid}", now))
 
     def told(self) -> str:
         """Everything that was done, and the last words of each process: what a failed test shows."""

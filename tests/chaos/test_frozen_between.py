@@ -1,4 +1,4 @@
-"""A worker that is frozen between two steps, at exactly the worst instant, and comes back to a call that is not its own.
+"""A worker that is frozen between two steps, at the worst instant, and comes back to a call that is not its own.
 
 Two workers share a database and a carrier's log, each with a clock and carriers of its own, as two processes have them.
 Freezing one makes its clock stand at a step of our choice; when it thaws, its monotonic clock has jumped.

@@ -196,7 +196,7 @@ class Calls:
         while (earliest := self._earliest(order, send_at)) > self._clock.now():
             await self._clock.sleep_until(earliest)  # and meanwhile another batch may have started a call
         for scope in order.spacing:
-            self._last_starts[scope] = (send_at, self._clock.now())
+            self._last_starts[scope] = (order.send_at, self._clock.now())
         self.place(call)
 
     def _earliest(self, order: Order, send_at: datetime) -> datetime:
@@ -205,7 +205,7 @@ class Calls:
         for scope, gap in order.spacing.items():
             if scope in self._last_starts:
                 granted_at, started_at = self._last_starts[scope]
-                kept.append(started_at + min(timedelta(seconds=gap), abs(send_at - granted_at)))
+                kept.append(started_at + min(timedelta(seconds=gap), abs(order.send_at - granted_at)))
         return max(kept)
 
     async def _load(self, order: Order) -> Carrier:

@@ -1,0 +1,53 @@
+"""`broken.py FAULT ARGUMENTS…`: the command with an engine that breaks one promise, to see that the checks find it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from dialplane.cli.main import main
+from dialplane.core.attempt import Order
+from dialplane.engine.calls import Calls
+from dialplane.ports import Lookup
+from dialplane.store import turn
+from dialplane.wiring import SimulatedCarrier
+
+
+def guard() -> None:
+    """The guard lets everything pass, whatever became of the intent."""
+
+    async def pass_all(self: Calls, organization_id: int, ids: Sequence[int]) -> dict[int, datetime]:
+        return dict.fromkeys(ids, self._clock.now())
+
+    async def place(self: Calls, call: Any, send_at: datetime) -> None:
+        call.not_after = None
+        await start(self, call, send_at)
+
+    start = Calls._start
+    Calls._guard = pass_all  # type: ignore[method-assign]
+    Calls._start = place  # type: ignore[method-assign]
+
+
+def count() -> None:
+    """A turn counts no call in progress."""
+
+    async def nothing(self: turn.Turn) -> turn.Load:
+        return turn.Load()
+
+    turn.Turn.load = nothing  # type: ignore[method-assign]
+
+
+def answer() -> None:
+    """Whoever asks the carrier hears that the call was never placed."""
+
+    async def never_placed(self: SimulatedCarrier, order: Order) -> Lookup:
+        return Lookup.NEVER_PLACED
+
+    SimulatedCarrier.lookup = never_placed  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    {"guard": guard, "count": count, "answer": answer}[sys.argv.pop(1)]()
+    main()
