@@ -247,6 +247,7 @@ async def open_virtual_app(
         try:
             async with open_app(settings, schema=schema, virtual_start=start) as virtual:
                 await _register(app, campaign_id, schema)
+                await _copy_rules(app, virtual)
                 try:
                     yield virtual, campaign_id
                 finally:
@@ -276,6 +277,16 @@ async def _name_schema(app: App, campaign_id: int) -> str:
     async with app.database.connection() as connection:
         ours = await connection.fetchval("SELECT current_schema()")
     return f"virtual_{campaign_id}" if ours == "public" else f"{ours}_virtual_{campaign_id}"
+
+
+async def _copy_rules(app: App, virtual: App) -> None:
+    """A virtual run keeps to the caps and the do-not-call list of the organization that it stands for."""
+    limits = await catalog.limits(app.database, app.organization_id)
+    await catalog.set_limits(virtual.database, virtual.organization_id, max_lines=limits.max_lines, cps=limits.cps)
+    after = ""
+    while page := await app.contacts.do_not_call_page(after=after, limit=1000):
+        await virtual.contacts.do_not_call([row["to_number"] for row in page], source="organization")
+        after = page[-1]["to_number"]
 
 
 async def _register(app: App, campaign_id: int, schema: str) -> None:

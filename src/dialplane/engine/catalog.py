@@ -44,6 +44,20 @@ async def ensure_organization(database: Database, name: str = "default") -> int:
         return int(created)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Caps over all campaigns of an organization. cps: None is no limit of its own."""
+
+    max_lines: int
+    cps: float | None
+
+
+async def limits(database: Database, organization_id: int) -> Limits:
+    async with database.connection() as connection:
+        found = await sql.organization_limits(connection, organization_id=organization_id)
+    return Limits(max_lines=found["max_lines"], cps=found["cps"])
+
+
 async def set_limits(database: Database, organization_id: int, *, max_lines: int | None, cps: float | None) -> None:
     """Change an organization's caps; None leaves one as it is. From the next turn."""
     async with open_command(database, organization_id, None) as turn:

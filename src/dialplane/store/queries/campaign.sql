@@ -10,6 +10,9 @@ SELECT pg_advisory_xact_lock(1869768551);
 -- name: create_organization(uuid, name, now)$
 INSERT INTO organization (uuid, name, created_at) VALUES (:uuid, :name, :now) RETURNING id;
 
+-- name: organization_limits(organization_id)^
+SELECT max_lines, cps FROM organization WHERE id = :organization_id;
+
 -- name: set_organization_limits(organization_id, max_lines, cps)!
 UPDATE organization SET max_lines = coalesce(:max_lines, max_lines), cps = coalesce(:cps, cps) WHERE id = :organization_id;
 
