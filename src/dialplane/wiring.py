@@ -22,7 +22,7 @@ from dialplane.engine.reports import Reports
 from dialplane.engine.worker import Only, Worker
 from dialplane.errors import Invalid, NotFound
 from dialplane.files import LocalFiles
-from dialplane.ports import Agent, CallEvent, Carrier, CarrierLimits, Clock
+from dialplane.ports import Agent, CallEvent, Carrier, CarrierLimits, Clock, Files
 from dialplane.store.embedded import attach
 from dialplane.store.postgres import CONNECTION_FAULTS, Database, sql
 
@@ -112,6 +112,7 @@ class App:
     organization_id: int
     campaigns: Campaigns
     contacts: Contacts
+    files: Files
     intake: Intake
     reports: Reports
     carriers: OpenCarriers
@@ -157,6 +158,11 @@ class App:
             limits=carrier_limits(provider, settings),
             numbers=[str(number) for number in numbers],
         )
+
+    async def discard(self, campaign_id: int) -> None:
+        """Delete a draft, its contacts and the copies of its files. Raises NotFound, InvalidTransition."""
+        for key in await self.campaigns.discard(campaign_id):
+            await asyncio.to_thread(self.files.delete, key)
 
     async def agent_of(self, campaign_id: int) -> Agent:
         campaign = await self.campaigns.get(campaign_id)
@@ -217,7 +223,8 @@ def assemble(settings: Settings, database: Database, clock: Clock, organization_
     """The application of one organization on a database that is open; its carriers are the caller's to close."""
     carriers = OpenCarriers(database, clock, logs)
     campaigns = Campaigns(database, clock, organization_id, carriers)
-    intake = Intake(database, clock, LocalFiles(settings.files_folder), organization_id)
+    files = LocalFiles(settings.files_folder)
+    intake = Intake(database, clock, files, organization_id)
     return App(
         settings=settings,
         database=database,
@@ -225,6 +232,7 @@ def assemble(settings: Settings, database: Database, clock: Clock, organization_
         organization_id=organization_id,
         campaigns=campaigns,
         contacts=Contacts(database, clock, organization_id, campaigns),
+        files=files,
         intake=intake,
         reports=Reports(database, campaigns, intake, organization_id),
         carriers=carriers,

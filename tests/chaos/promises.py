@@ -20,8 +20,8 @@ from checks import (
     report_agrees,
 )
 
-from dialplane.engine.campaigns import Progress
 from dialplane.engine.dispatcher import SEND_WINDOW
+from dialplane.engine.views import Progress
 
 # A start is granted an instant that keeps the pace, and goes out up to SEND_WINDOW after it: a worker that was frozen
 # for less sends what it was granted before beside what the others are granted now. Nothing goes out later, so that any

@@ -22,7 +22,7 @@ import asyncpg
 
 from dialplane.config import Settings
 from dialplane.core.campaign import CampaignState, Policies
-from dialplane.engine.campaigns import Progress
+from dialplane.engine.views import Progress
 from dialplane.store.embedded import describe
 from dialplane.wiring import App, open_app
 

@@ -12,7 +12,7 @@ from dialplane.cli.live import Hours, Snapshot, hours, plain_line, render
 from dialplane.cli.output import duration, masked
 from dialplane.core.campaign import CampaignState, Policies
 from dialplane.core.window import CallingWindow
-from dialplane.engine.campaigns import CampaignRecord, LogEntry, Progress
+from dialplane.engine.views import CampaignRecord, LogEntry, Progress
 
 NOW = datetime(2026, 12, 7, 15, 0, tzinfo=UTC)  # a Monday
 

@@ -17,7 +17,7 @@ from checks import LogLine, read_log
 
 from dialplane.clocks import VirtualClock
 from dialplane.core.campaign import CampaignState, Policies
-from dialplane.engine.campaigns import CampaignRecord, Progress
+from dialplane.engine.views import CampaignRecord, Progress
 from dialplane.engine.worker import Worker
 from dialplane.wiring import App
 

@@ -15,7 +15,7 @@ from dialplane.core.disposition import Disposition
 from dialplane.errors import Conflict, Invalid
 
 if TYPE_CHECKING:
-    from dialplane.engine.campaigns import CampaignRecord, LogEntry, Progress
+    from dialplane.engine.views import CampaignRecord, LogEntry, Progress
     from dialplane.store.postgres import Row
     from dialplane.wiring import App
 

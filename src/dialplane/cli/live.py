@@ -21,7 +21,7 @@ from rich.text import Text
 from dialplane.cli.output import count, duration, log_to, say
 from dialplane.core.campaign import CampaignState
 from dialplane.core.window import CONTACT, CallingWindow, Open
-from dialplane.engine.campaigns import CampaignRecord, LogEntry, Progress
+from dialplane.engine.views import CampaignRecord, LogEntry, Progress
 from dialplane.store.postgres import CONNECTION_FAULTS, sql
 
 if TYPE_CHECKING:

@@ -101,7 +101,7 @@ def _check(order: NewCampaign) -> frozenset[str]:
 async def _discard(app: App, campaign_id: int) -> None:
     """The fault that led here is the one to tell of; a draft that could not be deleted is merely a draft."""
     with suppress(DialplaneError, *CONNECTION_FAULTS):
-        await app.campaigns.discard(campaign_id)
+        await app.discard(campaign_id)
 
 
 async def remember_start(app: App, campaign_id: int, starts_at: datetime) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dialplane.engine.campaigns import CampaignRecord, Progress
+    from dialplane.engine.views import CampaignRecord, Progress
     from dialplane.wiring import App
 
 REPEAT_SECONDS = 10.0  # a log line that comes again sooner is left out

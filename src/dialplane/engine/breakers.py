@@ -80,5 +80,5 @@ async def _judge_carrier(turn: Turn, campaigns: Sequence[Campaign]) -> Verdict:
 
 
 def _untripped(breaker: CircuitBreaker, recent: RecentCalls) -> Verdict:
-    too_few = breaker.enabled and 0 < recent.faults and recent.ended < breaker.min_calls
+    too_few = breaker.enabled and recent.faults > 0 and recent.ended < breaker.min_calls
     return Verdict.TOO_FEW_CALLS if too_few else Verdict.CLOSED

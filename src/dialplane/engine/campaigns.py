@@ -3,82 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from dialplane.core import campaign as states
-from dialplane.core.attempt import AttemptState, ContactState
 from dialplane.core.campaign import CampaignState, Policies, Transition
 from dialplane.core.disposition import Disposition
+from dialplane.engine.views import CampaignRecord, LogEntry, Progress, progress, record
 from dialplane.errors import Conflict, Invalid, InvalidTransition, NotFound
 from dialplane.ports import Carriers, Clock
 from dialplane.store.postgres import Database, Row, rows, sql
-from dialplane.store.records import policies
 from dialplane.store.turn import Turn, open_command
 
 PAGE = 100
 SENDING_POLL_SECONDS = 0.01
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignRecord:
-    """A campaign as people see it."""
-
-    id: int
-    uuid: UUID
-    name: str
-    state: CampaignState
-    state_reason: str
-    keep_open: bool
-    agent_id: int
-    agent_name: str
-    agent_version: int
-    carrier_id: int
-    carrier_name: str
-    parent_id: int | None
-    policies: Policies
-    variable_names: Sequence[str]
-    total: int
-    importing: str | None  # name of the file whose import is unfinished
-    suspended_until: datetime | None
-    created_at: datetime
-    starts_at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Where a campaign's contacts and attempts stand. `dispositions` counts ended attempts."""
-
-    total: int = 0
-    reached: int = 0
-    exhausted: int = 0
-    skipped: int = 0
-    removed: int = 0
-    dialing: int = 0
-    waiting: int = 0
-    attempts: int = 0
-    dispositions: Mapping[str, int] = field(default_factory=dict)
-    calls: Mapping[str, int] = field(default_factory=dict)  # open attempts by state
-
-    def contacts(self) -> dict[str, int]:
-        names = ("total", "reached", "exhausted", "skipped", "removed", "dialing", "waiting")
-        return {name: getattr(self, name) for name in names}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEntry:
-    id: int
-    at: datetime
-    level: str
-    event: str
-    message: str
-    details: Mapping[str, Any] | None
 
 
 class Campaigns:
@@ -129,13 +70,17 @@ class Campaigns:
             await turn.log(campaign_id, "campaign.created", f"created as '{name.strip()}'")
             return int(campaign_id)
 
-    async def discard(self, campaign_id: int) -> None:
-        """Delete a draft with all it has: nothing of it was ever dialled. Raises NotFound, InvalidTransition."""
+    async def discard(self, campaign_id: int) -> list[str]:
+        """Delete a draft with all it has: nothing of it was ever dialled. Raises NotFound, InvalidTransition.
+
+        The answer: keys of its stored files, which are the caller's to delete once this is committed.
+        """
         async with self._command() as turn:
             if (row := await self._row(turn, campaign_id))["state"] != CampaignState.DRAFT:
                 raise InvalidTransition(
                     f"campaign {campaign_id} is {row['state']}, no draft: only a draft can be deleted"
                 )
+            files = await rows(sql.file_keys(turn.connection, campaign_id=campaign_id, **self._of))
             for delete in (
                 sql.discard_draft_dues,
                 sql.discard_draft_contacts,
@@ -147,6 +92,7 @@ class Campaigns:
             ):
                 await delete(turn.connection, campaign_id=campaign_id, **self._of)
             await sql.discard_draft(turn.connection, campaign_id=campaign_id, **self._of)
+        return [row["key"] for row in files]
 
     async def redial(self, campaign_id: int, dispositions: Sequence[Disposition], *, name: str | None = None) -> int:
         """A draft over the contacts of a campaign whose last disposition is one of these. Raises Conflict, Invalid."""
@@ -249,7 +195,7 @@ class Campaigns:
     async def change(self, campaign_id: int, policies: Policies, *, name: str | None = None) -> None:
         """New settings, from the next turn on. Raises InvalidTransition in a final state."""
         async with self._command() as turn:
-            before = _record(await self._row(turn, campaign_id))
+            before = record(await self._row(turn, campaign_id))
             changed = await sql.set_settings(
                 turn.connection, campaign_id=campaign_id, name=name or before.name, **_settings(policies), **self._of
             )
@@ -266,7 +212,7 @@ class Campaigns:
             found = await sql.campaign(connection, campaign_id=campaign_id, **self._of)
         if found is None:
             raise NotFound(f"there is no campaign {campaign_id}; `dialplane campaign list` shows those there are")
-        return _record(found)
+        return record(found)
 
     async def page(self, *, before: int | None = None, limit: int = PAGE) -> list[Row]:
         """Newest first: id, uuid, name, state, total, created_at, started_at, ended_at."""
@@ -283,7 +229,7 @@ class Campaigns:
         for row in totals:
             measures = {r["measure"]: r["value"] for r in counted if r["campaign_id"] == row["id"]}
             ours = [r for r in calls if r["campaign_id"] == row["id"]]
-            found[row["id"]] = _progress(row, measures, ours)
+            found[row["id"]] = progress(row, measures, ours)
         return found
 
     async def skip_reasons(self, campaign_id: int) -> dict[str, int]:
@@ -321,7 +267,7 @@ class Campaigns:
     ) -> None:
         """Return once none of these calls is between the guard and the carrier's answer."""
         # Virtual time stands still while its caller waits here; and nobody's telephone rings in it.
-        while not self._clock.virtual and await self._sending(campaign_id, contact_ids, to_numbers):
+        while not self._clock.virtual and await self._sending(campaign_id, contact_ids, to_numbers):  # noqa: ASYNC110
             await asyncio.sleep(SENDING_POLL_SECONDS)
 
     async def _sending(self, campaign_id: int | None, contact_ids: Sequence[int], to_numbers: Sequence[str]) -> bool:
@@ -405,33 +351,3 @@ def _changes(before: CampaignRecord, after: Policies, name: str) -> dict[str, tu
     old = {"name": before.name, **_settings(before.policies)}
     new = {"name": name, **_settings(after)}
     return {key: (old[key], new[key]) for key in old if old[key] != new[key]}
-
-
-def _record(row: Row) -> CampaignRecord:
-    plain = {key: row[key] for key in CampaignRecord.__dataclass_fields__ if key not in ("state", "policies")}
-    return CampaignRecord(state=CampaignState(row["state"]), policies=policies(row), **plain)
-
-
-def _progress(row: Row, measures: Mapping[str, int], calls: Sequence[Row]) -> Progress:
-    ended = {state.value: measures.get(state.value, 0) for state in ContactState}
-    dialing = sum(call["dialing"] for call in calls)
-    waiting = max(0, row["total"] - dialing - sum(ended.values()))
-    progress = Progress(
-        total=row["total"],
-        reached=ended[ContactState.REACHED],
-        exhausted=ended[ContactState.EXHAUSTED],
-        skipped=ended[ContactState.SKIPPED],
-        removed=ended[ContactState.REMOVED],
-        dialing=dialing,
-        waiting=waiting,
-        attempts=measures.get("attempts", 0),
-        dispositions={
-            disposition.value: count
-            for disposition in Disposition
-            if (count := measures.get(f"disposition.{disposition.value}", 0))
-        },
-        calls={call["state"]: call["calls"] for call in calls if call["state"] != AttemptState.ENDED},
-    )
-    if row["state"] == CampaignState.CANCELLED:  # nobody touches the rows of those who still waited
-        return replace(progress, waiting=0, skipped=progress.skipped + waiting)
-    return progress

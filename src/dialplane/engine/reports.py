@@ -14,8 +14,9 @@ from typing import IO, Any
 
 from dialplane.core.attempt import ContactState
 from dialplane.core.campaign import CampaignState
-from dialplane.engine.campaigns import CampaignRecord, Campaigns
+from dialplane.engine.campaigns import Campaigns
 from dialplane.engine.intake import Intake
+from dialplane.engine.views import CampaignRecord
 from dialplane.errors import EnvironmentFault
 from dialplane.store.postgres import Database, Row, rows, sql
 

@@ -205,6 +205,9 @@ DELETE FROM reject USING contact_file f
 WHERE reject.organization_id = :organization_id AND f.organization_id = :organization_id
   AND f.id = reject.contact_file_id AND f.campaign_id = :campaign_id;
 
+-- name: file_keys(organization_id, campaign_id)
+SELECT key FROM contact_file WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
+
 -- name: discard_draft_files(organization_id, campaign_id)!
 DELETE FROM contact_file WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
 

@@ -1,0 +1,102 @@
+"""Campaigns as people see them: the record, its progress, its log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from dialplane.core.attempt import AttemptState, ContactState
+from dialplane.core.campaign import CampaignState, Policies
+from dialplane.core.disposition import Disposition
+from dialplane.store.postgres import Row
+from dialplane.store.records import policies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignRecord:
+    """A campaign as people see it."""
+
+    id: int
+    uuid: UUID
+    name: str
+    state: CampaignState
+    state_reason: str
+    keep_open: bool
+    agent_id: int
+    agent_name: str
+    agent_version: int
+    carrier_id: int
+    carrier_name: str
+    parent_id: int | None
+    policies: Policies
+    variable_names: Sequence[str]
+    total: int
+    importing: str | None  # name of the file whose import is unfinished
+    suspended_until: datetime | None
+    created_at: datetime
+    starts_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a campaign's contacts and attempts stand. `dispositions` counts ended attempts."""
+
+    total: int = 0
+    reached: int = 0
+    exhausted: int = 0
+    skipped: int = 0
+    removed: int = 0
+    dialing: int = 0
+    waiting: int = 0
+    attempts: int = 0
+    dispositions: Mapping[str, int] = field(default_factory=dict)
+    calls: Mapping[str, int] = field(default_factory=dict)  # open attempts by state
+
+    def contacts(self) -> dict[str, int]:
+        names = ("total", "reached", "exhausted", "skipped", "removed", "dialing", "waiting")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    id: int
+    at: datetime
+    level: str
+    event: str
+    message: str
+    details: Mapping[str, Any] | None
+
+
+def record(row: Row) -> CampaignRecord:
+    plain = {key: row[key] for key in CampaignRecord.__dataclass_fields__ if key not in ("state", "policies")}
+    return CampaignRecord(state=CampaignState(row["state"]), policies=policies(row), **plain)
+
+
+def progress(row: Row, measures: Mapping[str, int], calls: Sequence[Row]) -> Progress:
+    ended = {state.value: measures.get(state.value, 0) for state in ContactState}
+    dialing = sum(call["dialing"] for call in calls)
+    waiting = max(0, row["total"] - dialing - sum(ended.values()))
+    progress = Progress(
+        total=row["total"],
+        reached=ended[ContactState.REACHED],
+        exhausted=ended[ContactState.EXHAUSTED],
+        skipped=ended[ContactState.SKIPPED],
+        removed=ended[ContactState.REMOVED],
+        dialing=dialing,
+        waiting=waiting,
+        attempts=measures.get("attempts", 0),
+        dispositions={
+            disposition.value: count
+            for disposition in Disposition
+            if (count := measures.get(f"disposition.{disposition.value}", 0))
+        },
+        calls={call["state"]: call["calls"] for call in calls if call["state"] != AttemptState.ENDED},
+    )
+    if row["state"] == CampaignState.CANCELLED:  # nobody touches the rows of those who still waited
+        return replace(progress, waiting=0, skipped=progress.skipped + waiting)
+    return progress
