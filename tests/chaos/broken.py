@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from dialplane.cli.main import main
 from dialplane.core.attempt import Order
-from dialplane.engine.calls import Calls
+from dialplane.engine.calls import Call, Calls
 from dialplane.ports import Lookup
 from dialplane.store import turn
 from dialplane.wiring import SimulatedCarrier
@@ -19,15 +18,15 @@ def guard() -> None:
     """The guard lets everything pass, whatever became of the intent."""
 
     async def pass_all(self: Calls, organization_id: int, ids: Sequence[int]) -> dict[int, datetime]:
-        return dict.fromkeys(ids, self._clock.now())
+        return dict.fromkeys(ids, self._clock.now()) | await real_guard(self, organization_id, ids)
 
-    async def place(self: Calls, call: Any, send_at: datetime) -> None:
+    async def start(self: Calls, call: Call, send_at: datetime) -> None:
         call.not_after = None
-        await start(self, call, send_at)
+        await real_start(self, call, send_at)
 
-    start = Calls._start
+    real_guard, real_start = Calls._guard, Calls._start
     Calls._guard = pass_all  # type: ignore[method-assign]
-    Calls._start = place  # type: ignore[method-assign]
+    Calls._start = start  # type: ignore[method-assign]
 
 
 def count() -> None:
@@ -40,12 +39,16 @@ def count() -> None:
 
 
 def answer() -> None:
-    """Whoever asks the carrier hears that the call was never placed."""
+    """Nobody writes down that a call was accepted, and whoever asks the carrier hears that it was never placed."""
 
     async def never_placed(self: SimulatedCarrier, order: Order) -> Lookup:
         return Lookup.NEVER_PLACED
 
+    async def mark_nothing(self: Calls, organization_id: int, calls: Sequence[Call]) -> None:
+        pass
+
     SimulatedCarrier.lookup = never_placed  # type: ignore[method-assign]
+    Calls._mark = mark_nothing  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

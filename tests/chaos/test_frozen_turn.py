@@ -14,10 +14,10 @@ from stage import HERE, Process, Stage, numbers
 from dialplane.core.breaker import CircuitBreaker
 
 LONGEST_STOP = timedelta(seconds=2)
-CONTACTS, CPS, LINES = 1500, 50.0, 100
+CONTACTS, CPS, LINES = 700, 50.0, 100
 # Calls are short beside the cap, so that the frozen worker's lines are not what the others lack.
 CARRIER = {"cps": None, "ring_seconds": [0.02, 0.1], "talk_seconds": [0.05, 0.3], "outcomes": {"answered": 1}}
-FROZEN_SECONDS = 6.0  # longer than a silent worker counts as alive
+FROZEN_SECONDS = 5.5  # longer than a silent worker counts as alive
 PATIENCE_SECONDS = 90
 
 

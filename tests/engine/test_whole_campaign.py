@@ -28,7 +28,7 @@ from dialplane.clocks import VirtualClock
 from dialplane.core.retry import RetryPolicy
 from dialplane.core.window import CallingWindow
 
-CONTACTS = 2_000
+CONTACTS = 20_000
 CPS = CONTACTS / 55_000  # so that either limit holds at times, and the whole takes three working days
 MAX_LINES = max(2, CONTACTS // 600)
 AREAS = {

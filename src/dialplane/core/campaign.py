@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from dialplane.core.attempt import CallLimits
 from dialplane.core.breaker import CircuitBreaker
+from dialplane.core.numbers import NumberPool
 from dialplane.core.retry import RetryPolicy
 from dialplane.core.window import CallingWindow
 
@@ -62,7 +63,7 @@ class Policies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trunk:
-    """A carrier as the turn sees it: limits, pace, suspension."""
+    """A carrier as the turn sees it: limits, numbers, pace, suspension."""
 
     id: int
     max_lines: int | None
@@ -71,6 +72,7 @@ class Trunk:
     suspended_until: datetime | None
     breaker_since: datetime | None
     limits: CallLimits
+    numbers: NumberPool
     slow_start: bool
 
 

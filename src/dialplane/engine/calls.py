@@ -96,9 +96,14 @@ class Calls:
         return len(self._orders) + self._sending + len(self._calls)
 
     @property
-    def unwritten(self) -> bool:
-        """Something has happened that the database does not know yet."""
-        return bool(self._ended or self._changed)
+    def has_ended(self) -> bool:
+        """A call has ended that nobody has settled."""
+        return bool(self._ended)
+
+    @property
+    def has_changed(self) -> bool:
+        """A call has come further than the database knows."""
+        return bool(self._changed)
 
     @property
     def next_send_at(self) -> datetime | None:

@@ -311,7 +311,7 @@ class Campaigns:
             raise Conflict(f"the import of {row['importing']} is unfinished: wait for it, or finish it with --resume")
         if not row["total"] and not row["keep_open"]:
             raise Conflict(f"campaign {campaign_id} has no contacts")
-        if row["carrier_id"] not in await turn.caller_ids():
+        if not await sql.has_number(turn.connection, carrier_id=row["carrier_id"], **self._of):
             raise Conflict(f"carrier '{row['carrier_name']}' has no active number to call from")
 
     async def _move(

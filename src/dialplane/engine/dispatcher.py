@@ -11,7 +11,7 @@ from dialplane.core import plan
 from dialplane.core.attempt import Order
 from dialplane.core.campaign import Campaign, CampaignState
 from dialplane.core.intake import template_values
-from dialplane.core.numbers import CallerId, NumberPool
+from dialplane.core.numbers import CallerId
 from dialplane.core.pacing import Pace, Ramp
 from dialplane.engine.breakers import judge
 from dialplane.engine.outcomes import EndedCall, Fault, settle
@@ -92,7 +92,7 @@ class Dispatcher:
         for campaign in running:
             await self._sources.skip_never(turn, campaign, sources[campaign.id])
 
-        demands, pools, ramp_at = await self._demands(turn, running, sources, load)
+        demands, ramp_at = _demands(turn, running, sources, load)
         allowed = plan.shares(demands, _carrier_room(running, load), min(room, turn.max_lines - load.total))
         pacing = {d.campaign.id: plan.paces(d.campaign, turn.cps, turn.tat) for d in demands}
         starts = plan.starts(pacing, allowed, turn.now)
@@ -103,7 +103,7 @@ class Dispatcher:
             )
             for d in demands
         }
-        orders = await self._intend(turn, demands, taken, starts, sources, pacing, pools, load)
+        orders = await self._intend(turn, demands, taken, starts, sources, pacing, load)
         await turn.move_cursors({(c, g): seq for c, t in taken.items() for g, seq in t.cursors.items()})
         await turn.add_progress(self._worker_id, {(c, "skipped"): t.skipped for c, t in taken.items() if t.skipped})
 
@@ -122,7 +122,7 @@ class Dispatcher:
         instants.extend(c.starts_at for c in active if c.state is CampaignState.SCHEDULED and c.starts_at)
         next_at = self._next_turn(turn.now, instants, active=bool(active))
         await turn.schedule(next_at, exclusively=self._only_campaign is None)
-        deadlines = [at for at in (load.deadline_at, *(order.send_before for order in orders)) if at is not None]
+        deadlines = [at for at in (load.deadline_at, *(_last_word(order) for order in orders)) if at is not None]
         return TurnResult(
             ahead=ahead,
             orders=orders,
@@ -146,35 +146,6 @@ class Dispatcher:
         if self._clock.virtual or not active:
             return next_at
         return min(next_at or now + POLL, now + POLL)
-
-    # --- how many ----------------------------------------------------------------------------------------
-
-    async def _demands(
-        self, turn: Turn, running: Sequence[Campaign], sources: Mapping[int, Sources], load: Load
-    ) -> tuple[list[plan.Demand], dict[int, NumberPool], list[datetime]]:
-        """Campaigns that could start calls, the numbers of their carriers, and when a slow start allows more."""
-        demands: list[plan.Demand] = []
-        ramp_at: list[datetime] = []
-        if not any(ours.due or ours.fresh for ours in sources.values()):
-            return demands, {}, ramp_at
-        pools = {carrier: NumberPool(caller_ids=tuple(ids)) for carrier, ids in (await turn.caller_ids()).items()}
-        for campaign in running:
-            trunk, ours = campaign.trunk, sources[campaign.id]
-            resting = trunk.suspended_until is not None and trunk.suspended_until > turn.now
-            if resting or trunk.id not in pools or not (ours.due or ours.fresh):
-                continue
-            cap = min(campaign.policies.max_lines or turn.max_lines, turn.max_lines)
-            ramp = Ramp(enabled=trunk.slow_start)
-            since = max((at for at in (campaign.resumed_at, ours.open_since) if at is not None), default=None)
-            if trunk.slow_start and (step := ramp.next_step_at(cap, since, turn.now)) is not None:
-                ramp_at.append(step)
-            in_use = load.by_campaign.get(campaign.id, 0)
-            limit = ramp.lines(cap, since, turn.now) - in_use
-            free = pools[trunk.id].room(load.by_number)
-            limit = limit if free is None else min(limit, free)
-            if limit > 0:
-                demands.append(plan.Demand(campaign=campaign, open=in_use, limit=limit))
-        return demands, pools, ramp_at
 
     # --- claim -------------------------------------------------------------------------------------------
 
@@ -210,7 +181,6 @@ class Dispatcher:
         starts: plan.Starts,
         sources: Mapping[int, Sources],
         pacing: Mapping[int, Sequence[Pace]],
-        pools: Mapping[int, NumberPool],
         load: Load,
     ) -> list[Order]:
         intents: list[Intent] = []
@@ -220,7 +190,7 @@ class Dispatcher:
         open_lines = dict(load.by_number)
         for campaign in (demand.campaign for demand in demands):
             claims = taken[campaign.id].claims
-            numbers, rotation = pools[campaign.trunk.id].assign(len(claims), open_lines, campaign.rotation)
+            numbers, rotation = campaign.trunk.numbers.assign(len(claims), open_lines, campaign.rotation)
             for claim in claims[len(numbers) :]:  # another campaign of this turn took the last lines of the numbers
                 back[claim.contact_id] = (due_rank(claim.priority), turn.now)
             ours = list(zip(claims, numbers, starts.at[campaign.id], strict=False))
@@ -263,6 +233,36 @@ class Dispatcher:
             else:
                 orders.append(replace(intent.order, attempt_id=attempt_id))
         return orders
+
+
+def _demands(
+    turn: Turn, running: Sequence[Campaign], sources: Mapping[int, Sources], load: Load
+) -> tuple[list[plan.Demand], list[datetime]]:
+    """Campaigns that could start calls, and when a slow start allows more."""
+    demands: list[plan.Demand] = []
+    ramp_at: list[datetime] = []
+    for campaign in running:
+        trunk, ours = campaign.trunk, sources[campaign.id]
+        resting = trunk.suspended_until is not None and trunk.suspended_until > turn.now
+        if resting or not (ours.due or ours.fresh):
+            continue
+        cap = min(campaign.policies.max_lines or turn.max_lines, turn.max_lines)
+        ramp = Ramp(enabled=trunk.slow_start)
+        since = max((at for at in (campaign.resumed_at, ours.open_since) if at is not None), default=None)
+        if trunk.slow_start and (step := ramp.next_step_at(cap, since, turn.now)) is not None:
+            ramp_at.append(step)
+        in_use = load.by_campaign.get(campaign.id, 0)
+        limit = ramp.lines(cap, since, turn.now) - in_use
+        free = trunk.numbers.room(load.by_number)
+        limit = limit if free is None else min(limit, free)
+        if limit > 0:
+            demands.append(plan.Demand(campaign=campaign, open=in_use, limit=limit))
+    return demands, ramp_at
+
+
+def _last_word(order: Order) -> datetime:
+    """By when it is ringing or the reconciler's: the deadline of a call that is placed at the last moment."""
+    return order.send_before + timedelta(seconds=order.limits.ring_timeout_seconds)
 
 
 def _carrier_room(running: Sequence[Campaign], load: Load) -> dict[int, int]:

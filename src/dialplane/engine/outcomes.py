@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -60,8 +59,7 @@ async def settle(
     settled = await _end_attempts(connection, organization_id, once)
     if not settled:
         return set()
-    contacts = await _settle_contacts(connection, organization_id, settled)
-    await _count(connection, organization_id, worker_id, settled, contacts)
+    await _settle_contacts(connection, organization_id, worker_id, settled)
     await _stop_calling(connection, organization_id, settled)
     return {
         Fault(row["campaign_id"], row["carrier_id"])
@@ -93,21 +91,24 @@ async def _end_attempts(connection: Connection, organization_id: int, ended: Seq
     )
 
 
-async def _settle_contacts(connection: Connection, organization_id: int, settled: Sequence[Row]) -> list[Row]:
+async def _settle_contacts(
+    connection: Connection, organization_id: int, worker_id: UUID, settled: Sequence[Row]
+) -> None:
     decisions = [decide(row) for row in settled]
-    return await rows(
-        sql.settle_contacts(
-            connection,
-            organization_id=organization_id,
-            contact_ids=[row["contact_id"] for row in settled],
-            states=[decision.state.value for decision in decisions],
-            dispositions=[decision.disposition.value for decision in decisions],
-            spent=[int(row["spent"]) for row in settled],
-            refusals=[0 if row["spent"] else row["refusals"] + 1 for row in settled],
-            ranks=[due_rank(row["priority"]) for row in settled],
-            due_ats=[decision.due_at for decision in decisions],
-        )
+    count = await sql.settle_contacts(
+        connection,
+        organization_id=organization_id,
+        worker_id=worker_id,
+        contact_ids=[row["contact_id"] for row in settled],
+        states=[decision.state.value for decision in decisions],
+        dispositions=[decision.disposition.value for decision in decisions],
+        outcomes=[row["disposition"] for row in settled],
+        spent=[int(row["spent"]) for row in settled],
+        refusals=[0 if row["spent"] else row["refusals"] + 1 for row in settled],
+        ranks=[due_rank(row["priority"]) for row in settled],
+        due_ats=[decision.due_at for decision in decisions],
     )
+    assert count == len(settled), f"{len(settled)} attempts ended, {count} contacts settled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,26 +141,6 @@ def decide(row: Row) -> _Decision:
 def _finished(disposition: Disposition) -> _Decision:
     reached = disposition is Disposition.ANSWERED
     return _Decision(state=ContactState.REACHED if reached else ContactState.EXHAUSTED, disposition=disposition)
-
-
-async def _count(
-    connection: Connection, organization_id: int, worker_id: UUID, settled: Sequence[Row], contacts: Iterable[Row]
-) -> None:
-    counts: Counter[tuple[int, str]] = Counter()
-    for row in settled:
-        counts[row["campaign_id"], "attempts"] += 1
-        counts[row["campaign_id"], f"disposition.{row['disposition']}"] += 1
-    for row in contacts:
-        if row["state"] in (ContactState.REACHED, ContactState.EXHAUSTED):
-            counts[row["campaign_id"], row["state"]] += 1
-    await sql.add_progress(
-        connection,
-        organization_id=organization_id,
-        worker_id=worker_id,
-        campaign_ids=[campaign_id for campaign_id, _ in counts],
-        measures=[measure for _, measure in counts],
-        counts=list(counts.values()),
-    )
 
 
 async def _stop_calling(connection: Connection, organization_id: int, settled: Sequence[Row]) -> None:

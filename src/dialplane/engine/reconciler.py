@@ -43,16 +43,24 @@ class Reconciler:
 
     async def reconcile(self, organization_id: int) -> tuple[bool, datetime | None]:
         """One pass. The answer: whether it found something, and when the next could."""
+        if self._clock.virtual and not self._asked:  # there is no other worker, so only deadlines can have anything
+            deadline = await self._next_deadline(organization_id)
+            if deadline is None or deadline > self._clock.now():
+                return False, deadline
         found = await self._take_back_expired(organization_id)
         overdue = await self._overdue(organization_id)
         self._asked = {row["id"]: self._asked[row["id"]] for row in overdue if row["id"] in self._asked}
         for row in overdue:
             await self._reconcile(row)
         await self._forget_settled(organization_id)
-        async with self._database.connection() as connection:
-            deadline = await sql.next_deadline(connection, organization_id=organization_id)
+        deadline = await self._next_deadline(organization_id)
         next_at = min([at for at, _ in self._asked.values()] + ([deadline] if deadline else []), default=None)
         return found or bool(overdue), next_at
+
+    async def _next_deadline(self, organization_id: int) -> datetime | None:
+        async with self._database.connection() as connection:
+            deadline: datetime | None = await sql.next_deadline(connection, organization_id=organization_id)
+        return deadline
 
     async def _take_back_expired(self, organization_id: int) -> bool:
         async with open_turn(self._database, organization_id, self._clock.instant()) as turn:

@@ -28,7 +28,9 @@ TAKEN_PAUSE = timedelta(milliseconds=5)  # another worker's turn is over by then
 FAILED_PAUSE = timedelta(seconds=5)
 HEARTBEAT = timedelta(seconds=1)
 RECONCILE = timedelta(seconds=1)
-VIRTUAL_SETTLE = timedelta(milliseconds=250)  # in virtual time, calls that end this close together are settled at once
+# In real time both happen at once, so that a line is refilled within milliseconds; in virtual time many calls together.
+VIRTUAL_SETTLE = timedelta(milliseconds=250)
+VIRTUAL_MARK = timedelta(seconds=2)
 ORGANIZATIONS = 8  # looked at in one round
 
 log = structlog.get_logger()
@@ -76,7 +78,7 @@ class Worker:
         self._unsettled: dict[int, list[EndedCall]] = defaultdict(list)
         self._faults: dict[int, set[Fault]] = defaultdict(set)
         self._turn_at: dict[int, datetime] = {}  # organizations that this worker itself wants to look at again
-        self._settle_at = clock.now()
+        self._settle_at = self._mark_at = clock.now()
         self._poll_at: datetime | None = clock.now()
         self._reconcile_at: datetime | None = None
         self._reconciling = False
@@ -123,27 +125,23 @@ class Worker:
             return False  # the step that follows meets the same fault and recovers
 
     def _idle(self) -> bool:
-        return not self.calls.in_flight and not self.calls.unwritten and not any(self._unsettled.values())
+        return not self.calls.in_flight and not self.calls.has_ended and not any(self._unsettled.values())
 
     async def _step(self) -> None:
         await self._beat()
-        if self._settles_now():
+        now = self._clock.now()
+        if self._settle_at <= now or not self._clock.virtual:
+            self._settle_at = now + VIRTUAL_SETTLE
             for call in self.calls.take_ended():
                 self._unsettled[call.organization_id].append(call)
+        if self._mark_at <= now or not self._clock.virtual:
+            self._mark_at = now + VIRTUAL_MARK
             self.calls.flush()
         await self._fail_broken()
         for organization_id in await self._organizations():
             await self._turn_safely(organization_id)
         self.calls.send_due()
         self._start_reconciling()
-
-    def _settles_now(self) -> bool:
-        """In real time at once, so that a line is refilled within milliseconds; in virtual time many calls together."""
-        now = self._clock.now()
-        if not self._clock.virtual or self._settle_at <= now:
-            self._settle_at = now + VIRTUAL_SETTLE
-            return True
-        return False
 
     # --- turns -------------------------------------------------------------------------------------------
 
@@ -195,8 +193,8 @@ class Worker:
         self._turn_at.pop(organization_id, None)
         if result.next_at is not None and self._room() > 0:
             self._turn_at[organization_id] = result.next_at + result.ahead
-        if result.deadline_at is not None and self._clock.virtual:
-            self._reconcile_by(result.deadline_at)
+        if result.deadline_at is not None and self._clock.virtual and self._reconcile_at is None:
+            self._reconcile_by(result.deadline_at)  # the pass itself finds the deadlines that follow
 
     async def _fail_broken(self) -> None:
         """Campaigns whose agent or carrier is gone stop, and say why; resuming tries again."""
@@ -228,7 +226,7 @@ class Worker:
                 if found:
                     self.look()  # what was taken back or has ended is work for a turn
                 if next_at is not None and self._clock.virtual:
-                    self._reconcile_by(max(next_at, self._clock.now()))
+                    self._reconcile_by(max(next_at, self._clock.now() + RECONCILE))
             if not self._clock.virtual:
                 self._reconcile_by(self._clock.now() + RECONCILE)
         finally:
@@ -272,8 +270,10 @@ class Worker:
 
     def _next_at(self) -> datetime | None:
         instants = [*self._turn_at.values()]
-        if self._clock.virtual and self.calls.unwritten:
+        if self._clock.virtual and self.calls.has_ended:
             instants.append(self._settle_at)
+        if self._clock.virtual and self.calls.has_changed:
+            instants.append(self._mark_at)
         send_at = self.calls.next_send_at
         if send_at is not None:
             instants.append(send_at - LOOK_AHEAD)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from dialplane.core.attempt import CallLimits, Order
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.campaign import Campaign, CampaignState, Policies, Trunk
+from dialplane.core.numbers import CallerId, NumberPool
 from dialplane.core.retry import RetryPolicy
 from dialplane.core.window import CallingWindow
 from dialplane.store.postgres import Row
@@ -134,6 +135,9 @@ def campaign(row: Row) -> Campaign:
             suspended_until=row["suspended_until"],
             breaker_since=row["breaker_since"],
             limits=call_limits(row),
+            numbers=NumberPool(
+                caller_ids=tuple(CallerId(id=i, e164=e164, max_lines=lines) for i, e164, lines in row["numbers"] or [])
+            ),
             slow_start=row["slow_start"],
         ),
         policies=policies(row),

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from dialplane.core.campaign import Campaign
-from dialplane.core.numbers import CallerId
 from dialplane.store.postgres import Connection, Database, Row, rows, sql
 from dialplane.store.records import (
     Claim,
@@ -62,14 +61,6 @@ class Turn:
         """Running and scheduled ones, by id."""
         found = await rows(sql.active_campaigns(self.connection, organization_id=self.organization_id))
         return [campaign(row) for row in found]
-
-    async def caller_ids(self) -> dict[int, list[CallerId]]:
-        """Active numbers by carrier."""
-        pools: dict[int, list[CallerId]] = {}
-        for row in await rows(sql.active_numbers(self.connection, organization_id=self.organization_id)):
-            caller_id = CallerId(id=row["id"], e164=row["e164"], max_lines=row["max_lines"])
-            pools.setdefault(row["carrier_id"], []).append(caller_id)
-        return pools
 
     async def sources(self, campaign_ids: Sequence[int]) -> dict[int, list[DueHead | Cursor]]:
         """Where the calls of these campaigns could come from: due rows by their head, cursors not at their end."""

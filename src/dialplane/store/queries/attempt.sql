@@ -54,22 +54,31 @@ JOIN contact c ON c.organization_id = :organization_id AND c.id = ended.contact_
 JOIN campaign ON campaign.organization_id = :organization_id AND campaign.id = ended.campaign_id
 ORDER BY ended.id;
 
--- name: settle_contacts(organization_id, contact_ids, states, dispositions, spent, refusals, ranks, due_ats)
+-- name: settle_contacts(organization_id, worker_id, contact_ids, states, dispositions, outcomes, spent, refusals, ranks, due_ats)$
 -- Contacts of ended attempts go on waiting, with a due row, or end. One that was removed meanwhile stays removed.
+-- Progress counts with them. `outcomes` are the attempts' dispositions; the contacts' differ after too many refusals.
 WITH settled AS (
     UPDATE contact c
     SET state = CASE WHEN c.state = 'dialing' THEN s.state ELSE c.state END,
         disposition = s.disposition, attempts = c.attempts + 1, spent = c.spent + s.spent, refusals = s.refusals
-    FROM unnest(:contact_ids::bigint[], :states::text[], :dispositions::text[], :spent::integer[], :refusals::integer[],
-                :ranks::smallint[], :due_ats::timestamptz[])
-         AS s (contact_id, state, disposition, spent, refusals, rank, due_at)
+    FROM unnest(:contact_ids::bigint[], :states::text[], :dispositions::text[], :outcomes::text[], :spent::integer[],
+                :refusals::integer[], :ranks::smallint[], :due_ats::timestamptz[])
+         AS s (contact_id, state, disposition, outcome, spent, refusals, rank, due_at)
     WHERE c.organization_id = :organization_id AND c.id = s.contact_id
-    RETURNING c.id, c.campaign_id, c.zone_group_id, c.state, s.rank, s.due_at
+    RETURNING c.id, c.campaign_id, c.zone_group_id, c.state, s.rank, s.due_at, s.outcome
 ), retried AS (
     INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, rank, due_at)
     SELECT :organization_id, campaign_id, id, zone_group_id, rank, due_at FROM settled WHERE state = 'waiting'
+), counted AS (
+    INSERT INTO progress (organization_id, campaign_id, worker_id, measure, value)
+    SELECT :organization_id, m.campaign_id, :worker_id::uuid, m.measure, count(*)
+    FROM (SELECT campaign_id, 'attempts' AS measure FROM settled
+          UNION ALL SELECT campaign_id, 'disposition.' || outcome FROM settled
+          UNION ALL SELECT campaign_id, state FROM settled WHERE state IN ('reached', 'exhausted')) AS m
+    GROUP BY m.campaign_id, m.measure ORDER BY m.campaign_id, m.measure
+    ON CONFLICT (organization_id, campaign_id, worker_id, measure) DO UPDATE SET value = progress.value + excluded.value
 )
-SELECT id, campaign_id, state FROM settled;
+SELECT count(*) FROM settled;
 
 -- name: add_progress(organization_id, worker_id, campaign_ids, measures, counts)!
 INSERT INTO progress (organization_id, campaign_id, worker_id, measure, value)

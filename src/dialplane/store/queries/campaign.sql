@@ -57,6 +57,9 @@ ON CONFLICT (organization_id, carrier_id, e164) DO NOTHING;
 -- name: carrier(organization_id, carrier_id)^
 SELECT id, name, provider, settings FROM carrier WHERE organization_id = :organization_id AND id = :carrier_id;
 
+-- name: has_number(organization_id, carrier_id)$
+SELECT EXISTS (SELECT FROM number WHERE organization_id = :organization_id AND carrier_id = :carrier_id AND active);
+
 -- name: reserve_campaign_id()$
 SELECT nextval('campaign_id_seq');
 
