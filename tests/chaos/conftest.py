@@ -15,7 +15,7 @@ from stage import Stage
 @pytest.fixture
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     # Not tmp_path: as root that one is 0700, so that the server's user cannot enter it.
-    folder = Path(tempfile.mkdtemp(prefix="dp-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="dp-chaos-", dir="/tmp"))
     folder.chmod(0o755)
     made = Stage.at(folder / "home")
     try:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from checks import read_log
-from promises import everything_holds, pace_holds_where_nothing_happened
+import pytest
+from checks import never_more_lines_than, read_log
+from promises import FROZEN_LATENESS, everything_holds, pace_holds, pace_holds_where_nothing_happened
 from stage import Stage, ended, numbers, scale, seed
 
 from dialplane.core.breaker import CircuitBreaker
@@ -142,7 +143,11 @@ def test_every_promise_holds_while_workers_and_database_are_killed_and_frozen(st
         log, CPS, [(fault.at - timedelta(seconds=0.5), fault.until) for fault in stage.faults]
     )
 
-    # The promises were put to the test.
+    # The promises were put to the test, both limits among them.
+    with pytest.raises(AssertionError, match="calls at once"):
+        never_more_lines_than(log, LINES - 1)
+    with pytest.raises(AssertionError, match="outran"):
+        pace_holds(log, 0.7 * CPS, FROZEN_LATENESS)
     assert len(stage.faults) >= 50 * scale()
     assert any(line.event == "lookup" and line.result == "known" for line in log)
     assert any(line.event == "refuse" for line in log)

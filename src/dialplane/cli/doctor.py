@@ -137,10 +137,10 @@ def _embedded(home: Path) -> Finding:
 
 async def _database(app: App) -> Finding:
     async with app.database.connection() as connection:
-        version = connection.get_server_version()
+        version = connection.get_settings().server_version
         may = await connection.fetchval("SELECT has_database_privilege(current_database(), 'CREATE')")
         name, schema = await connection.fetchrow("SELECT current_database(), current_schema()")
-    message = f"reachable, PostgreSQL {version.major}.{version.minor}, database {name}, schema {schema}, writable"
+    message = f"reachable, PostgreSQL {version}, database {name}, schema {schema}, writable"
     if not may:
         fix = f'--fast makes a schema for each run: GRANT CREATE ON DATABASE "{name}" TO the user in the URL'
         return Finding("database", Status.WARNING, f"{message}, but no schema may be made", fix)

@@ -143,6 +143,13 @@ class Calls:
         calls = [call.order for call in self._calls.values() if call.order.organization_id == organization_id]
         return {order.attempt_id: order.attempt_uuid for order in calls}
 
+    def any_unknown(self, organization_id: int) -> bool:
+        """Whether there is a call of which nobody knows whether it was placed."""
+        return any(
+            call.state is AttemptState.UNKNOWN and call.order.organization_id == organization_id
+            for call in self._calls.values()
+        )
+
     def forget(self, attempt_uuid: UUID) -> None:
         """The attempt ended without an event, or by another worker's."""
         self._calls.pop(attempt_uuid, None)

@@ -43,7 +43,8 @@ class Reconciler:
 
     async def reconcile(self, organization_id: int) -> tuple[bool, datetime | None]:
         """One pass. The answer: whether it found something, and when the next could."""
-        if self._clock.virtual and not self._asked:  # there is no other worker, so only deadlines can have anything
+        # In virtual time there is no other worker: deadlines and placements that are unclear are all there is.
+        if self._clock.virtual and not self._asked and not self._calls.any_unknown(organization_id):
             deadline = await self._next_deadline(organization_id)
             if deadline is None or deadline > self._clock.now():
                 return False, deadline
