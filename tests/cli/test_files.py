@@ -1,0 +1,155 @@
+"""Contacts files as people have them, through `dialplane run`: nothing is lost, and what is wrong is named."""
+
+from __future__ import annotations
+
+import csv
+import resource
+from pathlib import Path
+
+import pytest
+from executable import Cli, Result
+
+ANA, BO = "+15005550006", "+15005550004"
+GREETING = "name: A\ngreeting: Hi {{CustomerName}}\n"
+
+AS_SAVED = {
+    "a byte-order mark": "\ufeffphone_number,name\n{ana},Ana\n{bo},Bo\n".encode(),
+    "semicolons": b"phone_number;name\n{ana};Ana\n{bo};Bo\n",
+    "tabs": b"phone_number\tname\n{ana}\tAna\n{bo}\tBo\n",
+    "Excel's sep line": b"sep=;\nphone_number;name\n{ana};Ana\n{bo};Bo\n",
+    "Windows line ends": b"phone_number,name\r\n{ana},Ana\r\n{bo},Bo\r\n",
+    "old Macintosh line ends": b"phone_number,name\r{ana},Ana\r{bo},Bo\r",
+    "UTF-16 with a mark": "phone_number,name\n{ana},Ana\n{bo},Bo\n".encode("utf-16"),
+    "UTF-16 without a mark": "phone_number,name\n{ana},Ana\n{bo},Bo\n".encode("utf-16-le"),
+    "empty rows and spaces": b" Phone Number , name\n\n {ana} , Ana \n,\n\n{bo},Bo\n\n",
+    "short rows": b"phone_number,name,note\n{ana},Ana\n{bo},Bo\n",
+    "quotes and newlines in cells": b'phone_number,name,note\n{ana},Ana,"says ""hi"",\ntwice"\n{bo},Bo,\n',
+}
+
+
+def saved(cli: Cli, content: bytes) -> Path:
+    """The file, with the two numbers in the encoding of the rest."""
+    path = cli.folder / "people.csv"
+    for name, number in (("{ana}", ANA), ("{bo}", BO)):
+        for encoding in ("utf-16-le", "utf-8"):
+            content = content.replace(name.encode(encoding), number.encode(encoding))
+    path.write_bytes(content)
+    return path
+
+
+def report(result: Result) -> list[dict[str, str]]:
+    assert result.code == 0, result.err
+    with Path(result.json["report"]).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def rejects(result: Result) -> list[dict[str, str]]:
+    with Path(result.json["rejects"]).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("how", AS_SAVED)
+def test_a_file_is_read_however_it_was_saved(cli: Cli, how: str) -> None:
+    result = cli("run", saved(cli, AS_SAVED[how]), "--fast", "--json")
+
+    assert {row["to_number"]: row["name"] for row in report(result)} == {ANA: "Ana", BO: "Bo"}
+    assert result.json["rejected_rows"] == 0
+
+
+def test_latin_1_names_arrive_as_written(cli: Cli) -> None:
+    result = cli("run", saved(cli, "phone_number,name\n{ana},José Müller\n".encode("latin-1")), "--fast", "--json")
+
+    assert [row["name"] for row in report(result)] == ["José Müller"]
+
+
+def test_a_template_finds_its_column_as_spelled(cli: Cli) -> None:
+    agent = cli.file("a.yaml", GREETING)
+    contacts = saved(cli, b"phone_number,CustomerName\n{ana},Ana\n")
+
+    result = cli("run", contacts, "--agent", agent, "--fast", "--json")
+
+    assert "Hi Ana" in report(result)[0]["transcript"]
+
+
+def test_duplicates_are_one_number_however_they_are_typed(cli: Cli) -> None:
+    contacts = cli.file("people.csv", "phone,name\n+1 (500) 555-0006,first\n0015005550006,second\n+15005550006,third\n")
+
+    result = cli("run", contacts, "--fast", "--json")
+
+    assert [row["name"] for row in report(result)] == ["first"]
+    assert [(row["row"], row["field"], row["reason"]) for row in rejects(result)] == [
+        ("3", "phone", "the same number as row 2"),
+        ("4", "phone", "the same number as row 2"),
+    ]
+
+
+def test_a_number_that_a_spreadsheet_has_rounded_is_not_guessed(cli: Cli) -> None:
+    contacts = saved(cli, b"phone_number,name\n4.4E+11,Ana\n{bo},Bo\n")
+
+    result = cli("run", contacts, "--fast", "--json")
+
+    assert [row["name"] for row in report(result)] == ["Bo"]
+    assert rejects(result) == [
+        {
+            "row": "2",
+            "field": "phone_number",
+            "value": "4.4E+11",
+            "reason": "a spreadsheet has rounded this number, its last digits are lost",
+            "fix": "format the column as text before saving, and enter the number again",
+        }
+    ]
+
+
+def test_a_workbook_is_told_apart_from_a_csv(cli: Cli) -> None:
+    contacts = cli.folder / "people.xlsx"
+    contacts.write_bytes(b"PK\x03\x04" + bytes(100))
+
+    result = cli("run", contacts)
+
+    assert result.code == 2
+    assert "Excel workbook" in result.err
+    assert "CSV" in result.err
+
+
+def test_formulas_are_defused_and_numbers_stay_numbers(cli: Cli) -> None:
+    contacts = saved(cli, b'phone_number,name\n{ana},"=HYPERLINK(""http://x"")"\n{bo},@SUM(1)\n')
+
+    result = cli("run", contacts, "--fast", "--json")
+
+    rows = report(result)
+    assert sorted(row["name"] for row in rows) == ['\'=HYPERLINK("http://x")', "'@SUM(1)"]
+    assert {row["to_number"] for row in rows} == {ANA, BO}
+    assert all(row["from_number"].startswith("+") for row in rows)
+
+
+def test_a_large_file_is_not_held_in_memory(cli: Cli) -> None:
+    """Memory of the whole command: 60 MB of file must not show in it."""
+    rows, padding = 100_000, "x" * 600
+    with (cli.folder / "large.csv").open("w", encoding="utf-8") as file:
+        file.write("phone_number,note\n")
+        file.writelines(f"not a number {number},{padding}\n" for number in range(rows))
+
+    result = cli("run", "large.csv")
+
+    assert result.code == 2
+    assert "no row of large.csv can be called" in result.err
+    largest_kilobytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert largest_kilobytes < 300_000
+
+
+def test_every_magic_number_does_what_it_says(cli: Cli) -> None:
+    expected = {
+        "01": "busy busy busy", "02": "no_answer no_answer no_answer", "03": "voicemail", "04": "declined",
+        "05": "invalid_number", "06": "answered", "07": "carrier_failed", "08": "unreachable", "09": "blocked",
+        "10": "unwanted", "11": "rate_limited answered", "12": "capacity answered", "13": "agent_failed",
+        "14": "answered", "15": "answered", "16": "answered", "17": "unknown", "21": "busy answered",
+        "22": "no_answer no_answer answered",
+    }  # fmt: skip
+    contacts = cli.contacts(*(f"+150055500{ending}" for ending in expected))
+
+    result = cli("run", contacts, "--fast", "--max-retries", "2", "--retry-delay", "2s", "--json")
+
+    found: dict[str, list[str]] = {}
+    for row in report(result):
+        found.setdefault(row["to_number"][-2:], []).append(row["disposition"])
+    assert {ending: " ".join(dispositions) for ending, dispositions in found.items()} == expected
