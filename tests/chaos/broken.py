@@ -6,12 +6,13 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 
+from dialplane.carriers.simulated import SimulatedCarrier
 from dialplane.cli.main import main
 from dialplane.core.attempt import Order
 from dialplane.engine.calls import Call, Calls
 from dialplane.ports import Lookup
-from dialplane.store import turn
-from dialplane.wiring import SimulatedCarrier
+from dialplane.store.records import Load
+from dialplane.store.turn import Turn
 
 
 def guard() -> None:
@@ -32,10 +33,10 @@ def guard() -> None:
 def count() -> None:
     """A turn counts no call in progress."""
 
-    async def nothing(self: turn.Turn) -> turn.Load:
-        return turn.Load()
+    async def nothing(self: Turn) -> Load:
+        return Load()
 
-    turn.Turn.load = nothing  # type: ignore[method-assign]
+    Turn.load = nothing  # type: ignore[method-assign]
 
 
 def answer() -> None:

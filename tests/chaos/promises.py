@@ -49,26 +49,33 @@ def everything_holds(
     never_more_attempts_than(log, max_retries + 1)
     pace_holds(log, cps, FROZEN_LATENESS)
     every_contact_ends_once(report, contacts)
-    attempts_are_in_order(report, log)
-    report_agrees(accepted_or_refused(report, log), log)
+    attempts_are_in_order(report)
+    report_agrees(*heard_of(report, log))
     progress_agrees(progress, report)
 
 
-def accepted_or_refused(report: Report, log: Iterable[LogLine]) -> Report:
-    """The report without attempts that ended before the carrier saw them: it says so, and they spend nothing."""
-    seen = {line.attempt_id for line in log if line.event in STARTS}
-    kept = []
+def heard_of(report: Report, log: Sequence[LogLine]) -> tuple[Report, Sequence[LogLine]]:
+    """Report and log without attempts that came to nothing and whose worker was lost with the news.
+
+    Such an attempt ends as canceled, or as failed where the carrier could not be reached, and spends nothing: the
+    carrier has not seen it, or has refused it.
+    """
+    placed = {line.attempt_id for line in log if line.event == "place"}
+    refused = {line.attempt_id for line in log if line.event == "refuse"}
+    unheard = set()
     for row in report:
-        if row["attempt_id"] and row["attempt_id"] not in seen:
-            assert row["disposition"] in ("canceled", "carrier_failed"), f"the carrier never saw {row}"
-            assert not row["placed_at"], f"the carrier never saw what the report calls placed: {row}"
-        else:
-            kept.append(row)
-    return kept
+        attempt, word = row["attempt_id"], row["disposition"]
+        if attempt and attempt not in placed and (attempt not in refused or word == "canceled"):
+            assert word in ("canceled", "carrier_failed"), f"the carrier never accepted {row}"
+            assert not row["placed_at"], f"the carrier never accepted what the report calls placed: {row}"
+            unheard.add(attempt)
+    return [row for row in report if row["attempt_id"] not in unheard], [
+        line for line in log if line.attempt_id not in unheard
+    ]
 
 
-def attempts_are_in_order(report: Report, log: Iterable[LogLine]) -> None:
-    """1, 2, 3 … for each contact in the report; the log's numbers are the report's."""
+def attempts_are_in_order(report: Report) -> None:
+    """1, 2, 3 … for each contact, those that came to nothing included."""
     found: dict[str, list[int]] = {}
     for row in report:
         if row["attempt_id"]:
