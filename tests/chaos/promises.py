@@ -130,6 +130,12 @@ def pace_holds_where_nothing_happened(
         quiet_from = max(quiet_from, end + SEND_WINDOW)
 
 
+def average_pace(log: Iterable[LogLine]) -> float:
+    """Calls started per second, from the first to the last."""
+    starts = sorted(line.at for line in log if line.event in STARTS)
+    return len(starts) / (starts[-1] - starts[0]).total_seconds()
+
+
 def longest_gap(log: Iterable[LogLine], begin: datetime, end: datetime) -> tuple[timedelta, datetime]:
     """Between two accepted calls, or an accepted call and either edge; and when it began."""
     places = [line.at for line in log if line.event == "place" and begin <= line.at <= end]

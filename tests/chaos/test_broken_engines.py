@@ -10,7 +10,7 @@ from checks import LogLine, never_more_lines_than, no_attempt_is_placed_twice, r
 from promises import heard_of
 from stage import HERE, Stage, numbers
 
-CONTACTS, LINES = 400, 12
+CONTACTS, LINES = 320, 12
 CARRIER = {"cps": None, "outcomes": {"answered": 1}, "ring_seconds": 0.05, "talk_seconds": [0.3, 0.5]}
 PATIENCE_SECONDS = 40
 

@@ -303,7 +303,7 @@ def test_a_server_that_cannot_start_is_told_with_its_last_words(home: Path) -> N
 def test_a_cluster_of_another_major_version_is_refused(home: Path) -> None:
     (own_data_folder(home) / "PG_VERSION").write_text("15\n")
 
-    with pytest.raises(EnvironmentFault, match=r"of PostgreSQL 15, .* brings PostgreSQL 18.*backup.*DIALPLANE_HOME"):
+    with pytest.raises(EnvironmentFault, match=r"of PostgreSQL 15, .* brings PostgreSQL 18.*pg_dump.*DIALPLANE_HOME"):
         attach(home)
 
 

@@ -204,7 +204,7 @@ class Calls:
         """Place one guarded order, no closer to the start before it than the paces allow."""
         order = call.order
         with suppress(Invalid, NotFound):  # which `_place` tells
-            await self._load(order)  # now, so that it holds up no start whose instant has come
+            await self.load(order)  # now, so that it holds up no start whose instant has come
         while (earliest := self._earliest(order, send_at)) > self._clock.now():
             await self._clock.sleep_until(earliest)  # and meanwhile another batch may have started a call
         for scope in order.spacing:
@@ -220,7 +220,7 @@ class Calls:
                 kept.append(started_at + min(timedelta(seconds=gap), abs(order.send_at - granted_at)))
         return max(kept)
 
-    async def _load(self, order: Order) -> Carrier:
+    async def load(self, order: Order) -> Carrier:
         """The agent too, before anybody's phone rings: an answered call without one is an abandoned call."""
         await self._agents.get(order.organization_id, order.agent_id, order.agent_version)
         return await self._carriers.get(order.organization_id, order.carrier_id)
@@ -237,7 +237,7 @@ class Calls:
     async def _place(self, call: Call) -> None:
         order = call.order
         try:
-            carrier = await self._load(order)
+            carrier = await self.load(order)
         except (Invalid, NotFound) as fault:
             self.broken[order.organization_id, order.campaign_id] = str(fault)
             self._end_unplaced(call, Disposition.CANCELED, str(fault))

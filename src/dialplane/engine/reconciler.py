@@ -17,7 +17,7 @@ from dialplane.core.intake import template_values
 from dialplane.engine.calls import Calls, last_deadline
 from dialplane.engine.dispatcher import SEND_GRACE, SEND_WINDOW
 from dialplane.engine.outcomes import EndedCall, settle
-from dialplane.errors import CarrierUnavailable
+from dialplane.errors import CarrierUnavailable, Invalid, NotFound
 from dialplane.ports import Carriers, Clock, Lookup
 from dialplane.store.postgres import Database, Row, rows, sql
 from dialplane.store.records import call_limits
@@ -129,11 +129,12 @@ class Reconciler:
         return bool(adopted)
 
     async def _ask(self, order: Order, row: Row, now: datetime) -> None:
-        carrier = await self._carriers.get(order.organization_id, order.carrier_id)
-        self._calls.track(order)  # before the question: its answer may bring events
         try:
+            carrier = await self._carriers.get(order.organization_id, order.carrier_id)
+            self._calls.track(order)  # before the question: its answer may bring events
             answer = await carrier.lookup(order)
-        except CarrierUnavailable:
+        except (CarrierUnavailable, Invalid, NotFound) as fault:
+            log.warning("attempt.not_looked_up", attempt_id=order.attempt_id, error=str(fault))
             return
         log.info("attempt.looked_up", attempt_id=order.attempt_id, campaign_id=order.campaign_id, answer=answer.value)
         if answer is Lookup.KNOWN:
