@@ -123,9 +123,8 @@ def test_formulas_are_defused_and_numbers_stay_numbers(cli: Cli) -> None:
 
 
 def test_a_large_file_is_not_held_in_memory(cli: Cli) -> None:
-    peaks = [peak_of_rejecting(cli, rows) for rows in (10_000, 100_000)]
-
-    assert peaks[1] - peaks[0] < 30_000, f"{peaks} kB for 6 and 60 MB"
+    # The command itself takes about 70 MB, copying the file in pieces up to 60; holding it would take 60 for each copy.
+    assert peak_of_rejecting(cli, rows=200_000) < 190_000, "kB for a file of 120 MB"
 
 
 def peak_of_rejecting(cli: Cli, rows: int) -> int:
