@@ -150,16 +150,16 @@ def test_every_promise_holds_while_they_are_killed_and_frozen(stage: Stage, vict
     log = read_log(stage.log)
     print(f"{len(stage.faults)} faults in {time.monotonic() - begun:.0f} s, {stage.placed()} calls")
     assert stage.state() == "completed"
-    everything_holds(
-        log, stage.report(), stage.progress(), contacts=contacts, lines=LINES, cps=CPS, max_retries=RETRIES
-    )
+    progress = stage.progress()
+    everything_holds(log, stage.report(), progress, contacts=contacts, lines=LINES, cps=CPS, max_retries=RETRIES)
+    assert "agent_failed" not in progress.dispositions, "a lost database is no failure of an agent"
     pace_holds_where_nothing_happened(
         log, CPS, [(fault.at - timedelta(seconds=0.5), fault.until) for fault in stage.faults]
     )
 
     # The promises were put to the test, both limits among them.
     with pytest.raises(AssertionError, match="calls at once"):
-        never_more_lines_than(log, LINES - 1)
+        never_more_lines_than(log, LINES * 3 // 4)
     with pytest.raises(AssertionError, match="outran"):
         pace_holds(log, 0.5 * average_pace(log), FROZEN_LATENESS)
     assert len(stage.faults) >= FEWEST_FAULTS

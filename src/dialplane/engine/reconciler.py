@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -129,6 +130,8 @@ class Reconciler:
         return bool(adopted)
 
     async def _ask(self, order: Order, row: Row, now: datetime) -> None:
+        with suppress(Invalid, NotFound):  # told once somebody talks, or just below
+            await self._calls.load(order)  # whoever answers must not wait for a database that may be lost by then
         try:
             carrier = await self._carriers.get(order.organization_id, order.carrier_id)
             self._calls.track(order)  # before the question: its answer may bring events
