@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,7 +18,7 @@ from dialplane.engine.calls import Calls, last_deadline
 from dialplane.engine.dispatcher import SEND_GRACE, SEND_WINDOW
 from dialplane.engine.outcomes import EndedCall, settle
 from dialplane.errors import CarrierUnavailable, Invalid, NotFound
-from dialplane.ports import Carriers, Clock, Lookup
+from dialplane.ports import Clock, Lookup
 from dialplane.store.postgres import Database, Row, rows, sql
 from dialplane.store.records import call_limits
 from dialplane.store.turn import Turn, open_turn
@@ -34,11 +33,10 @@ log = structlog.get_logger()
 class Reconciler:
     """Finds the attempts of dead workers and those past their deadline. Any number of workers may run it at once."""
 
-    def __init__(self, database: Database, clock: Clock, worker_id: UUID, carriers: Carriers, calls: Calls) -> None:
+    def __init__(self, database: Database, clock: Clock, worker_id: UUID, calls: Calls) -> None:
         self._database = database
         self._clock = clock
         self._worker_id = worker_id
-        self._carriers = carriers
         self._calls = calls
         self._asked: dict[int, tuple[datetime, float]] = {}  # attempt id -> do not ask before, pause after that
 
@@ -130,10 +128,9 @@ class Reconciler:
         return bool(adopted)
 
     async def _ask(self, order: Order, row: Row, now: datetime) -> None:
-        with suppress(Invalid, NotFound):  # told once somebody talks, or just below
-            await self._calls.load(order)  # whoever answers must not wait for a database that may be lost by then
         try:
-            carrier = await self._carriers.get(order.organization_id, order.carrier_id)
+            # The agent too: whoever answers must not wait for a database that may be lost by then.
+            carrier = await self._calls.load(order)
             self._calls.track(order)  # before the question: its answer may bring events
             answer = await carrier.lookup(order)
         except (CarrierUnavailable, Invalid, NotFound) as fault:

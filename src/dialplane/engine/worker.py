@@ -74,7 +74,7 @@ class Worker:
         self.calls = Calls(database, clock, self.worker_id, carriers, agents, self._wake)
         only_campaign = only.campaign_id if only else None
         self._dispatcher = Dispatcher(database, clock, self.worker_id, only_campaign=only_campaign)
-        self._reconciler = Reconciler(database, clock, self.worker_id, carriers, self.calls)
+        self._reconciler = Reconciler(database, clock, self.worker_id, self.calls)
         self._unsettled: dict[int, list[EndedCall]] = defaultdict(list)
         self._faults: dict[int, set[Fault]] = defaultdict(set)
         self._turn_at: dict[int, datetime] = {}  # organizations that this worker itself wants to look at again
