@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from dialplane.engine.worker import Only, Worker
 from dialplane.errors import Invalid, NotFound
 from dialplane.files import LocalFiles
 from dialplane.ports import Agent, CallEvent, Carrier, CarrierLimits, Clock, Files
+from dialplane.secrets import Secrets
 from dialplane.store.embedded import attach
 from dialplane.store.postgres import CONNECTION_FAULTS, Database, sql
 
@@ -189,15 +191,58 @@ class App:
         return self.carriers._logs
 
 
+class Server:
+    """Everything that a door for all organizations needs; what they share is made once."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock, logs: Path) -> None:
+        self.settings = settings
+        self.database = database
+        self.clock = clock
+        self.files = LocalFiles(settings.files_folder)
+        self.carriers = OpenCarriers(database, clock, logs)
+        self.agents = LoadedAgents(database)
+        self._apps: dict[int, App] = {}
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Raises EnvironmentFault."""
+        return Secrets.load(self.settings.secret_key, self.settings.secret_file)
+
+    def of(self, organization_id: int) -> App:
+        """The application of one organization."""
+        if organization_id not in self._apps:
+            self._apps[organization_id] = self._assemble(organization_id)
+        return self._apps[organization_id]
+
+    def _assemble(self, organization_id: int) -> App:
+        database, clock = self.database, self.clock
+        campaigns = Campaigns(database, clock, organization_id, self.carriers)
+        intake = Intake(database, clock, self.files, organization_id)
+        return App(
+            settings=self.settings,
+            database=database,
+            clock=clock,
+            organization_id=organization_id,
+            campaigns=campaigns,
+            contacts=Contacts(database, clock, organization_id, campaigns),
+            files=self.files,
+            intake=intake,
+            reports=Reports(database, campaigns, intake, organization_id),
+            carriers=self.carriers,
+            agents=self.agents,
+        )
+
+
 @asynccontextmanager
-async def open_app(
+async def open_server(
     settings: Settings,
     *,
     schema: str | None = None,
     virtual_start: datetime | None = None,
     on_wait: Callable[[str], None] | None = None,
-) -> AsyncIterator[App]:
-    """The application, attached to its database. Raises EnvironmentFault, Invalid.
+    max_connections: int = 8,
+) -> AsyncIterator[Server]:
+    """All organizations, attached to their database. Raises EnvironmentFault, Invalid.
 
     virtual_start: run on the virtual clock from that instant on, in `schema`, which live workers never see.
     """
@@ -211,33 +256,36 @@ async def open_app(
             attachment = await asyncio.to_thread(attach, settings.home, on_wait=on_wait)
             stack.push_async_callback(asyncio.to_thread, attachment.leave)
             arguments, recover = attachment.connect_arguments, attachment.ensure_running
-        database = await Database.open(arguments, schema=schema, durable=virtual_start is None, recover=recover)
+        database = await Database.open(
+            arguments,
+            schema=schema,
+            durable=virtual_start is None,
+            recover=recover,
+            max_connections=max_connections,
+        )
         stack.push_async_callback(database.close)
         logs = settings.carrier_logs if schema is None else settings.carrier_logs / schema
-        app = assemble(settings, database, clock, await catalog.ensure_organization(database), logs)
-        stack.push_async_callback(app.carriers.close)
-        yield app
+        server = Server(settings, database, clock, logs)
+        stack.push_async_callback(server.carriers.close)
+        yield server
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings,
+    *,
+    schema: str | None = None,
+    virtual_start: datetime | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> AsyncIterator[App]:
+    """The same for the default organization alone."""
+    async with open_server(settings, schema=schema, virtual_start=virtual_start, on_wait=on_wait) as server:
+        yield server.of(await catalog.ensure_organization(server.database))
 
 
 def assemble(settings: Settings, database: Database, clock: Clock, organization_id: int, logs: Path) -> App:
     """The application of one organization on a database that is open; its carriers are the caller's to close."""
-    carriers = OpenCarriers(database, clock, logs)
-    campaigns = Campaigns(database, clock, organization_id, carriers)
-    files = LocalFiles(settings.files_folder)
-    intake = Intake(database, clock, files, organization_id)
-    return App(
-        settings=settings,
-        database=database,
-        clock=clock,
-        organization_id=organization_id,
-        campaigns=campaigns,
-        contacts=Contacts(database, clock, organization_id, campaigns),
-        files=files,
-        intake=intake,
-        reports=Reports(database, campaigns, intake, organization_id),
-        carriers=carriers,
-        agents=LoadedAgents(database),
-    )
+    return Server(settings, database, clock, logs).of(organization_id)
 
 
 @asynccontextmanager

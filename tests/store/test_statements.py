@@ -15,6 +15,7 @@ NO_TENANT = {
     "beat",
     "create_organization",
     "due_organizations",
+    "find_key",
     "find_organization",
     "leave",
     "live_workers",
@@ -102,5 +103,8 @@ async def test_every_table_of_a_tenant_has_the_organization_first_in_its_keys(da
         if key["name"] not in ("organization", "worker", "schema_migration"):
             assert re.search(r"\((\"?organization_id\"?)[,)]", key["definition"]), dict(key)
     for index in indexes:
+        # These two find the organization.
+        if "(email)" in index["definition"] or "(digest)" in index["definition"]:
+            continue
         if index["name"] not in ("organization", "worker", "schema_migration"):
             assert "(organization_id" in index["definition"], dict(index)

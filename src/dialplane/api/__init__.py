@@ -1,0 +1,1 @@
+"""The HTTP API: Dialplane's own, which is Dograh's and Sysevo's contract and what lies beyond it."""

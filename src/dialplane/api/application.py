@@ -1,0 +1,57 @@
+"""Server -> the FastAPI application: middleware, routes, answers to faults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+
+from dialplane import __version__
+from dialplane.api import health
+from dialplane.api.errors import Error, FieldErrors, add_handlers
+from dialplane.api.guard import API, JsonBody, RequestId, Spelling
+from dialplane.api.rate import Rates
+from dialplane.api.route import Route
+from dialplane.wiring import Server
+
+DESCRIPTION = "Outbound voice campaigns: every contact called once, inside the law and the limits."
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Error, "description": "Not possible: the detail says why"},
+    401: {"model": Error, "description": "No key, or none that is valid"},
+    403: {"model": Error, "description": "The key's role does not allow it"},
+    404: {"model": Error, "description": "No such thing in this organization"},
+    409: {"model": Error, "description": "A request with this Idempotency-Key is being answered"},
+    413: {"model": Error, "description": "The body is too large"},
+    422: {"model": FieldErrors, "description": "The shape of the request is wrong"},
+    429: {"model": Error, "description": "Too many requests; Retry-After says when to go on"},
+    503: {"model": Error, "description": "The database cannot be reached; Retry-After says when to try again"},
+}
+
+
+def build_api(server: Server) -> FastAPI:
+    """The application; it opens nothing and closes nothing of the server's."""
+    app = FastAPI(
+        title="Dialplane",
+        version=__version__,
+        description=DESCRIPTION,
+        generate_unique_id_function=_operation_id,
+        redirect_slashes=False,
+        docs_url="/docs",
+        redoc_url=None,
+    )
+    app.state.server = server
+    app.state.rates = Rates(server.settings.requests_per_second)
+    add_handlers(app)
+    app.include_router(health.router)
+    api = APIRouter(prefix=API, route_class=Route, responses=ERRORS)
+    app.include_router(api)
+    app.add_middleware(JsonBody)
+    app.add_middleware(RequestId)
+    app.add_middleware(Spelling)  # the outermost: the others see the path as it is meant
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The name of its function, such as `start_campaign`: what generated clients call it."""
+    return route.name

@@ -1,0 +1,27 @@
+-- People and keys.
+
+-- name: find_key(digest, now)^
+-- Whose key it is: the answer is what scopes everything that follows.
+SELECT organization_id, id, name, role, person_id, last_used_at FROM api_key
+WHERE digest = :digest AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+LIMIT 1;
+
+-- name: use_key(organization_id, key_id, now)!
+UPDATE api_key SET last_used_at = :now WHERE organization_id = :organization_id AND id = :key_id;
+
+-- name: key_known(organization_id, digest)$
+SELECT EXISTS (SELECT FROM api_key WHERE organization_id = :organization_id AND digest = :digest);
+
+-- name: create_key(organization_id, uuid, kind, name, role, prefix, digest, person_id, expires_at, now)$
+INSERT INTO api_key (organization_id, uuid, kind, name, role, prefix, digest, person_id, expires_at, created_at)
+VALUES (:organization_id, :uuid, :kind, :name, :role, :prefix, :digest, :person_id, :expires_at, :now)
+RETURNING id;
+
+-- name: keys_page(organization_id, before, limit)
+SELECT id, uuid, name, role, prefix, created_at, last_used_at, expires_at, revoked_at FROM api_key
+WHERE organization_id = :organization_id AND kind = 'key' AND id < coalesce(:before::bigint, 9223372036854775807)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: set_key_revoked(organization_id, key_id, revoked_at)$
+UPDATE api_key SET revoked_at = :revoked_at WHERE organization_id = :organization_id AND id = :key_id AND kind = 'key'
+RETURNING id;

@@ -1,0 +1,46 @@
+"""Servers over real HTTP, on a port of 127.0.0.1, each with a database of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest_asyncio
+import uvicorn
+from site_of import Site
+
+from dialplane.api.application import build_api
+from dialplane.clocks import RealClock
+from dialplane.config import Settings
+from dialplane.store.postgres import Database
+from dialplane.wiring import Server
+
+
+@pytest_asyncio.fixture
+async def site(database: Database, tmp_path: Path) -> AsyncIterator[Site]:
+    """A server with two organizations, and no worker yet."""
+    settings = Settings(home=tmp_path, secret_key="a secret for the tests", private_webhooks=True)
+    async with opened(database, settings) as opened_site:
+        yield opened_site
+
+
+@asynccontextmanager
+async def opened(database: Database, settings: Settings) -> AsyncIterator[Site]:
+    server = Server(settings, database, RealClock(), settings.carrier_logs)
+    http = uvicorn.Server(uvicorn.Config(build_api(server), port=0, log_config=None, lifespan="on"))
+    serving = asyncio.create_task(http.serve())
+    while not http.started:  # noqa: ASYNC110  (uvicorn tells nobody when it listens)
+        await asyncio.sleep(0.005)
+    port = http.servers[0].sockets[0].getsockname()[1]
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}"))
+        site = Site(server=server, url=f"http://127.0.0.1:{port}", http=client)
+        await site.join("default")
+        await site.join("other")
+        yield site
+        http.should_exit = True
+        await serving
+    await server.carriers.close()
