@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from dialplane.core.attempt import Conversation, Order
@@ -155,8 +155,10 @@ class Carrier(Protocol):
 class Carriers(Protocol):
     """The carriers of all organizations, each opened when first needed; their events come to one receiver."""
 
-    async def get(self, organization_id: int, carrier_id: int) -> Carrier:
-        """Raises Invalid for one that cannot be opened, NotFound."""
+    async def get(self, organization_id: int, carrier_id: int, *, revision: int | None = None) -> Carrier:
+        """revision: of its settings, where the caller has just read it. Raises Invalid for one that cannot be opened,
+        NotFound.
+        """
 
 
 # --- agent ---------------------------------------------------------------------------------------
@@ -191,8 +193,58 @@ class Files(Protocol):
     def put(self, key: str, source: Path) -> None:
         """Store a copy of `source`, as a stream. Raises EnvironmentFault when the disk is full."""
 
+    async def write(self, key: str, content: AsyncIterable[bytes]) -> None:
+        """Store the content, whole or not at all: what it raises leaves nothing. Raises EnvironmentFault."""
+
+    async def move(self, key: str, to: str) -> None:
+        """Give it another key; what was there is replaced. Raises EnvironmentFault."""
+
     def read(self, key: str) -> Iterator[bytes]:
         """The content in chunks. Raises NotFound."""
 
+    async def stream(self, key: str) -> tuple[int, AsyncIterator[bytes]]:
+        """How many bytes it has, and the content in chunks. Raises NotFound before the first one."""
+
+    async def size(self, key: str) -> int | None:
+        """In bytes; None where there is none."""
+
+    async def link(self, method: Literal["GET", "PUT"], key: str, lifetime: timedelta) -> str | None:
+        """A URL at which the store itself takes or gives this file; None where the store has none."""
+
     def delete(self, key: str) -> None:
         """Remove it; a missing file is ignored."""
+
+    def sweep(self, prefix: str, before: datetime) -> None:
+        """Remove what is under this prefix and was last written before then, whole or broken off."""
+
+
+# --- webhooks ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a receiver is told. id: the same at every try; secrets: each of them signs it."""
+
+    url: str
+    id: UUID
+    body: str
+    sent_at: datetime
+    secrets: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of a try. status: the receiver's, None without an answer; fault: "" where it took the message."""
+
+    status: int | None = None
+    fault: str = ""
+
+
+class Sender(Protocol):
+    """Brings messages to the servers of others."""
+
+    def objection(self, url: str) -> str | None:
+        """Why nothing can ever be sent to this URL, for the person who typed it; None for one that may work."""
+
+    async def send(self, message: Message) -> Answer:
+        """Try once. Everything that the network and the receiver do wrong is an answer, not an error."""

@@ -1,0 +1,55 @@
+"""`/public/download/workflow/...`: what a call left behind, for whoever has its token."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse
+
+from dialplane.api.access import ServerDep
+from dialplane.api.links import download_link, read_artifact_token
+from dialplane.api.route import Route
+from dialplane.engine.artifacts import Artifacts, artifacts
+from dialplane.errors import Invalid, NotFound
+
+router = APIRouter(prefix="/public/download", tags=["files"], route_class=Route)
+
+
+class Artifact(StrEnum):
+    """The two last are the voices apart, which no carrier of this version records."""
+
+    RECORDING = "recording"
+    TRANSCRIPT = "transcript"
+    USER_RECORDING = "user_recording"
+    BOT_RECORDING = "bot_recording"
+
+
+@router.get("/workflow/{token}/{artifact_type}", response_class=RedirectResponse, status_code=302)
+async def download_artifact(
+    request: Request,
+    server: ServerDep,
+    token: str,
+    artifact_type: str,
+    inline: Annotated[bool, Query(description="Show it in the browser")] = False,
+) -> RedirectResponse:
+    """Leads to a link that works for a quarter of an hour; no API key is needed."""
+    organization_id, attempt_uuid = read_artifact_token(server.secrets, token)
+    if artifact_type not in list(Artifact):
+        raise Invalid(f"Unsupported artifact type '{artifact_type}': there are {', '.join(Artifact)}")
+    found = await artifacts(server.database, organization_id, attempt_uuid)
+    if found is None:
+        raise NotFound("Invalid or expired token")
+    key = _key(found, Artifact(artifact_type))
+    if key is None:
+        raise NotFound(f"this call has no {artifact_type.replace('_', ' ')}")
+    url, _ = await download_link(request, organization_id, key, name=PurePosixPath(key).name, inline=inline)
+    return RedirectResponse(url, 302)
+
+
+def _key(found: Artifacts, artifact: Artifact) -> str | None:
+    if artifact is Artifact.TRANSCRIPT and found.transcript is not None:
+        return found.transcript_key
+    return found.recording if artifact is Artifact.RECORDING else None
