@@ -1,4 +1,5 @@
 # make run [CONTACTS=file.csv]   dial a file on the simulated carrier and write report.csv
+# make serve [PORT=8000]         the HTTP API, with a worker, on 127.0.0.1
 # make test                      all tests;  make lint: format, types, import direction
 
 PYTHON ?= python3
@@ -6,8 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 CONTACTS ?= examples/contacts.csv
+PORT ?= 8000
 
-.PHONY: setup run test lint
+.PHONY: setup run serve test lint
 
 setup: $(VENV)/.core
 
@@ -17,6 +19,9 @@ ifeq ($(origin CONTACTS), file)
 else
 	$(BIN)/dialplane run $(CONTACTS) --retry-delay 2s --report report.csv
 endif
+
+serve: setup
+	exec $(BIN)/dialplane serve --port $(PORT)
 
 test: $(VENV)/.test
 	$(BIN)/ruff check

@@ -1,0 +1,11 @@
+-- How the whole installation stands: for the machine's operator, over all organizations.
+
+-- name: all_lines()
+SELECT state, count(*) AS lines FROM attempt WHERE ended_at IS NULL GROUP BY state;
+
+-- name: all_jobs()
+-- The queue is pgqueuer's table; finished jobs leave it.
+SELECT status::text AS state, count(*) AS jobs FROM pgqueuer GROUP BY status;
+
+-- name: all_pending_deliveries()$
+SELECT count(*) FROM delivery WHERE state = 'pending';
