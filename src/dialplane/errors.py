@@ -3,7 +3,8 @@
 DialplaneError
 ├── NotFound               no such campaign, contact or attempt
 ├── Conflict               not possible in the current state
-│   └── InvalidTransition
+│   ├── InvalidTransition
+│   └── LinesBusy
 ├── Invalid                the caller's data is wrong
 ├── EnvironmentFault       the database, the disk or a folder: the machine's operator can mend it
 └── CarrierError           the carrier said no, or said nothing
@@ -36,6 +37,10 @@ class Conflict(DialplaneError):
 
 class InvalidTransition(Conflict):
     """The state machine has no such arrow."""
+
+
+class LinesBusy(Conflict):
+    """Every line is in use; one will be free again."""
 
 
 class Invalid(DialplaneError):

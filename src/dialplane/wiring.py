@@ -9,26 +9,48 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dialplane.agents.scripted import DEFAULT_DEFINITION, ScriptedAgent
+from dialplane.agents.workflow import WorkflowAgent, is_graph, read_graph
 from dialplane.carriers.simulated import Profile, SimulatedCarrier, log_path
 from dialplane.clocks import RealClock, VirtualClock
 from dialplane.config import Settings
-from dialplane.engine import catalog
+from dialplane.engine import agents, catalog
+from dialplane.engine.adapters import OpenCarriers
+from dialplane.engine.agents import Library, Reading
+from dialplane.engine.attempts import Attempts
+from dialplane.engine.caller_numbers import CallerNumbers
 from dialplane.engine.campaigns import Campaigns
+from dialplane.engine.carriers import CarrierRecord, load_carrier
+from dialplane.engine.contact_book import ContactBook
 from dialplane.engine.contacts import Contacts
+from dialplane.engine.deliveries import Deliveries
 from dialplane.engine.intake import Intake
+from dialplane.engine.jobs import IMPORT, JobQueue, Jobs, install
+from dialplane.engine.keys import ensure_key
+from dialplane.engine.people import People
 from dialplane.engine.reports import Reports
+from dialplane.engine.sealing import Sealer
+from dialplane.engine.single_calls import SingleCalls
+from dialplane.engine.telephony import Telephony
+from dialplane.engine.uploads import Uploads
+from dialplane.engine.webhooks import Webhooks
 from dialplane.engine.worker import Only, Worker
-from dialplane.errors import Invalid, NotFound
-from dialplane.files import LocalFiles
-from dialplane.ports import Agent, CallEvent, Carrier, CarrierLimits, Clock, Files
+from dialplane.errors import EnvironmentFault, Invalid, NotFound
+from dialplane.files import open_files
+from dialplane.ports import Agent, Carrier, CarrierLimits, Clock, Files
 from dialplane.secrets import Secrets
 from dialplane.store.embedded import attach
 from dialplane.store.postgres import CONNECTION_FAULTS, Database, sql
 
+if TYPE_CHECKING:
+    from dialplane.webhooks import HttpSender
+
 SIMULATED = "simulated"
+# Their configurations are kept; calls through them are for later versions.
+PLANNED = frozenset({"ari", "cloudonix", "plivo", "telnyx", "twilio", "vobiz", "vonage"})
+SCRIPTED, WORKFLOW = "scripted", "workflow"
 EXAMPLE_NUMBER = "+15005550100"  # what the simulated carrier calls from
 
 
@@ -36,6 +58,8 @@ def build_carrier(provider: str, settings: Mapping[str, Any], clock: Clock, logs
     """The adapter for a provider. Raises Invalid for an unknown one, or for settings that it does not understand."""
     if provider == SIMULATED:
         return SimulatedCarrier(Profile.from_settings(settings), clock, logs, carrier_id)
+    if provider in PLANNED:
+        raise Invalid(f"this version places no calls through {provider} yet")
     raise Invalid(f"provider '{provider}' is unknown; this version has: {SIMULATED}")
 
 
@@ -44,49 +68,33 @@ def carrier_limits(provider: str, settings: Mapping[str, Any]) -> CarrierLimits:
     return build_carrier(provider, settings, RealClock(), Path(), 0).limits
 
 
+def kept_limits(provider: str, settings: Mapping[str, Any]) -> CarrierLimits:
+    """The same for a carrier that is only kept so far: the usual ones. Raises Invalid."""
+    return CarrierLimits() if provider in PLANNED else carrier_limits(provider, settings)
+
+
 def build_agent(kind: str, definition: Mapping[str, Any]) -> Agent:
     """The agent of a kind. Raises Invalid."""
-    if kind == "scripted":
+    if kind == SCRIPTED:
         return ScriptedAgent.from_definition(definition)
-    raise Invalid(f"agent kind '{kind}' is unknown; this version has: scripted")
+    if kind == WORKFLOW:
+        return WorkflowAgent.from_definition(definition)
+    raise Invalid(f"agent kind '{kind}' is unknown; this version has: {SCRIPTED}, {WORKFLOW}")
 
 
-class OpenCarriers:
-    """Carriers that calls go through, each opened once."""
-
-    def __init__(self, database: Database, clock: Clock, logs: Path) -> None:
-        self._database = database
-        self._clock = clock
-        self._logs = logs
-        self._open: dict[tuple[int, int], Carrier] = {}
-        self._opening = asyncio.Lock()
-        self._receive: Callable[[CallEvent], None] | None = None
-
-    def listen(self, receive: Callable[[CallEvent], None]) -> None:
-        """Where the events of all carriers go from now on."""
-        self._receive = receive
-
-    async def get(self, organization_id: int, carrier_id: int) -> Carrier:
-        key = (organization_id, carrier_id)
-        if key not in self._open:
-            async with self._opening:
-                if key not in self._open:
-                    self._open[key] = await self._make(organization_id, carrier_id)
-        return self._open[key]
-
-    async def _make(self, organization_id: int, carrier_id: int) -> Carrier:
-        record = await catalog.carrier(self._database, organization_id, carrier_id)
-        carrier = build_carrier(record.provider, record.settings, self._clock, self._logs, carrier_id)
-        carrier.listen(self._tell)
-        return carrier
-
-    def _tell(self, event: CallEvent) -> None:
-        if self._receive is not None:
-            self._receive(event)
-
-    async def close(self) -> None:
-        for carrier in self._open.values():
-            await carrier.close()
+def read_agent(definition: Mapping[str, Any]) -> Reading:
+    """A definition of any kind. Raises Invalid for one that is not understood."""
+    if is_graph(definition):
+        graph = read_graph(definition)
+        return Reading(
+            kind=WORKFLOW,
+            definition=graph.kept,
+            variables=graph.variables,
+            warnings=graph.ignored,
+            draft=graph.silence,
+        )
+    agent = ScriptedAgent.from_definition(definition)
+    return Reading(kind=SCRIPTED, definition=definition, variables=agent.variables())
 
 
 class LoadedAgents:
@@ -99,7 +107,7 @@ class LoadedAgents:
     async def get(self, organization_id: int, agent_id: int, version: int) -> Agent:
         key = (organization_id, agent_id, version)
         if key not in self._loaded:
-            found = await catalog.agent_version(self._database, organization_id, agent_id, version)
+            found = await agents.agent_version(self._database, organization_id, agent_id, version)
             self._loaded[key] = build_agent(found.kind, found.definition)
         return self._loaded[key]
 
@@ -114,11 +122,20 @@ class App:
     organization_id: int
     campaigns: Campaigns
     contacts: Contacts
+    contact_book: ContactBook
     files: Files
+    uploads: Uploads
     intake: Intake
     reports: Reports
+    attempts: Attempts
+    jobs: JobQueue
     carriers: OpenCarriers
+    telephony: Telephony
+    caller_numbers: CallerNumbers
+    single_calls: SingleCalls
     agents: LoadedAgents
+    logs: Path  # of the simulated carrier
+    library: Library
 
     def worker(
         self,
@@ -135,12 +152,12 @@ class App:
         self.carriers.listen(worker.calls.receive)
         return worker
 
-    async def add_agent(self, definition: Mapping[str, Any] | None, *, kind: str = "scripted") -> int:
+    async def add_agent(self, definition: Mapping[str, Any] | None, *, kind: str = SCRIPTED) -> int:
         """The id of an agent with this definition, the example agent without one. Raises Invalid."""
         definition = DEFAULT_DEFINITION if definition is None else definition
         build_agent(kind, definition)
         name = str(definition.get("name") or "unnamed agent")
-        return await catalog.ensure_agent(self.database, self.organization_id, name, kind, definition)
+        return await agents.ensure_agent(self.database, self.organization_id, name, kind, definition)
 
     async def add_carrier(self, description: Mapping[str, Any] | None) -> int:
         """The id of a carrier with this description (`provider`, `name`, `numbers` and the provider's own fields).
@@ -151,15 +168,16 @@ class App:
         provider = str(settings.pop("provider", SIMULATED))
         name = str(settings.pop("name", provider))
         numbers = settings.pop("numbers", None) or ([EXAMPLE_NUMBER] if provider == SIMULATED else [])
-        return await catalog.ensure_carrier(
-            self.database,
-            self.organization_id,
-            name=name,
-            provider=provider,
-            settings=settings,
-            limits=carrier_limits(provider, settings),
-            numbers=[str(number) for number in numbers],
-        )
+        carrier_limits(provider, settings)  # nothing is made that could place no call
+        return await self.telephony.ensure(name, provider, settings, [str(number) for number in numbers])
+
+    async def import_contacts(self, campaign_id: int) -> None:
+        """Import what is left of the campaign's file; one that cannot be read fails the campaign."""
+        required = (await self.agent_of(campaign_id)).variables()
+        try:
+            await self.intake.run(campaign_id, required)
+        except (Invalid, NotFound) as fault:
+            await self.intake.give_up(campaign_id, str(fault))
 
     async def discard(self, campaign_id: int) -> None:
         """Delete a draft, its contacts and the copies of its files. Raises NotFound, InvalidTransition."""
@@ -173,10 +191,10 @@ class App:
     async def carrier_log(self, campaign_id: int) -> Path | None:
         """Where the simulated carrier keeps its log of this campaign; None for a carrier that has none here."""
         campaign = await self.campaigns.get(campaign_id)
-        record = await catalog.carrier(self.database, self.organization_id, campaign.carrier_id)
+        record = await load_carrier(self.database, self.organization_id, campaign.carrier_id)
         if record.provider != SIMULATED:
             return None
-        return log_path(self._logs, campaign.carrier_id, campaign_id)
+        return log_path(self.logs, campaign.carrier_id, campaign_id)
 
     async def virtual_schema(self, campaign_id: int) -> str | None:
         """Where a run on the virtual clock lives; None for any other campaign."""
@@ -186,10 +204,6 @@ class App:
             )
         return found
 
-    @property
-    def _logs(self) -> Path:
-        return self.carriers._logs
-
 
 class Server:
     """Everything that a door for all organizations needs; what they share is made once."""
@@ -198,8 +212,10 @@ class Server:
         self.settings = settings
         self.database = database
         self.clock = clock
-        self.files = LocalFiles(settings.files_folder)
-        self.carriers = OpenCarriers(database, clock, logs)
+        self.files = open_files(settings.files_url, settings.files_folder)
+        self.logs = logs
+        self.sealer = Sealer(lambda: self.secrets)
+        self.carriers = OpenCarriers(database, clock, self._open_carrier)
         self.agents = LoadedAgents(database)
         self._apps: dict[int, App] = {}
 
@@ -208,15 +224,66 @@ class Server:
         """Raises EnvironmentFault."""
         return Secrets.load(self.settings.secret_key, self.settings.secret_file)
 
+    @cached_property
+    def sender(self) -> HttpSender:
+        from dialplane.webhooks import HttpSender  # noqa: PLC0415  (a tenth of a second, which most commands save)
+
+        return HttpSender(own_network=self.settings.private_webhooks)
+
+    def webhooks(self, organization_id: int) -> Webhooks:
+        """Raises EnvironmentFault."""
+        return Webhooks(self.database, organization_id, self.secrets, self.sender)
+
+    async def close(self) -> None:
+        await self.carriers.close()
+        if "sender" in self.__dict__:
+            await self.sender.close()
+
+    @cached_property
+    def people(self) -> People:
+        return People(self.database)
+
+    async def prepare(self) -> int:
+        """What a server begins with: the queue, the default organization with the examples and the operator's own key."""
+        await install(self.database)
+        organization_id = await catalog.ensure_organization(self.database)
+        await self.provision(organization_id)
+        if self.settings.api_key is not None:
+            await ensure_key(self.database, organization_id, self.settings.api_key)
+        return organization_id
+
+    async def provision(self, organization_id: int) -> None:
+        """The examples, for an organization that never had an agent or a carrier of its own."""
+        if not self.settings.examples:
+            return
+        app = self.of(organization_id)
+        async with self.database.connection() as connection:
+            found = await sql.furnished(connection, organization_id=organization_id)
+        if not found["with_agent"]:
+            await app.add_agent(None)
+        if not found["with_carrier"]:
+            await app.telephony.set_default(await app.add_carrier(None))
+
     def of(self, organization_id: int) -> App:
         """The application of one organization."""
         if organization_id not in self._apps:
             self._apps[organization_id] = self._assemble(organization_id)
         return self._apps[organization_id]
 
+    def _open_carrier(self, record: CarrierRecord) -> Carrier:
+        try:
+            settings = self.sealer.opened(record.plain, record.sealed)
+        except EnvironmentFault as fault:  # the fault of this carrier, and no reason for a worker to end
+            raise Invalid(str(fault)) from fault
+        return build_carrier(record.provider, settings, self.clock, self.logs, record.id)
+
     def _assemble(self, organization_id: int) -> App:
         database, clock = self.database, self.clock
         campaigns = Campaigns(database, clock, organization_id, self.carriers)
+        contacts = Contacts(database, clock, organization_id, campaigns)
+        telephony = Telephony(database, clock, organization_id, campaigns, self.carriers, self.sealer, kept_limits)
+        caller_numbers = CallerNumbers(database, clock, organization_id, campaigns)
+        library = Library(database, clock, organization_id, read_agent)
         intake = Intake(database, clock, self.files, organization_id)
         return App(
             settings=self.settings,
@@ -224,13 +291,45 @@ class Server:
             clock=clock,
             organization_id=organization_id,
             campaigns=campaigns,
-            contacts=Contacts(database, clock, organization_id, campaigns),
+            contacts=contacts,
+            contact_book=ContactBook(database, organization_id, campaigns),
             files=self.files,
+            uploads=Uploads(
+                database, clock, self.files, organization_id, max_bytes=self.settings.max_upload_bytes
+            ),
             intake=intake,
-            reports=Reports(database, campaigns, intake, organization_id),
+            reports=Reports(database, campaigns, intake, self.agents, organization_id),
+            attempts=Attempts(database, organization_id),
+            jobs=JobQueue(database, organization_id),
             carriers=self.carriers,
+            telephony=telephony,
+            caller_numbers=caller_numbers,
+            single_calls=SingleCalls(
+                database,
+                clock,
+                organization_id,
+                campaigns,
+                contacts,
+                telephony,
+                caller_numbers,
+                library,
+                self.agents,
+            ),
             agents=self.agents,
+            logs=self.logs,
+            library=library,
         )
+
+    def deliveries(self) -> Deliveries:
+        """Raises EnvironmentFault."""
+        return Deliveries(self.database, self.secrets, self.sender)
+
+    def jobs(self) -> Jobs:
+        """The background work of all organizations, for one process to carry out."""
+        return Jobs(self.database, {IMPORT: (self._import, 1)}, loops=[self.deliveries().run])
+
+    async def _import(self, job: Mapping[str, Any]) -> None:
+        await self.of(job["organization_id"]).import_contacts(job["campaign_id"])
 
 
 @asynccontextmanager
@@ -266,7 +365,7 @@ async def open_server(
         stack.push_async_callback(database.close)
         logs = settings.carrier_logs if schema is None else settings.carrier_logs / schema
         server = Server(settings, database, clock, logs)
-        stack.push_async_callback(server.carriers.close)
+        stack.push_async_callback(server.close)
         yield server
 
 

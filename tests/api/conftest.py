@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest_asyncio
 import uvicorn
-from site_of import Site
+from site_of import OpenSite, Site
 
 from dialplane.api.application import build_api
 from dialplane.clocks import RealClock
 from dialplane.config import Settings
+from dialplane.engine.jobs import install
 from dialplane.store.postgres import Database
 from dialplane.wiring import Server
 
@@ -27,9 +29,22 @@ async def site(database: Database, tmp_path: Path) -> AsyncIterator[Site]:
         yield opened_site
 
 
+@pytest_asyncio.fixture
+async def open_site(database: Database, tmp_path: Path) -> AsyncIterator[OpenSite]:
+    """Makes servers with settings of their own, on one database."""
+    async with AsyncExitStack() as stack:
+
+        async def open_site(**settings: Any) -> Site:
+            given = Settings(**{"home": tmp_path, "secret_key": "a secret for the tests", **settings})
+            return await stack.enter_async_context(opened(database, given))
+
+        yield open_site
+
+
 @asynccontextmanager
 async def opened(database: Database, settings: Settings) -> AsyncIterator[Site]:
     server = Server(settings, database, RealClock(), settings.carrier_logs)
+    await install(database)
     http = uvicorn.Server(uvicorn.Config(build_api(server), port=0, log_config=None, lifespan="on"))
     serving = asyncio.create_task(http.serve())
     while not http.started:  # noqa: ASYNC110  (uvicorn tells nobody when it listens)
@@ -37,10 +52,10 @@ async def opened(database: Database, settings: Settings) -> AsyncIterator[Site]:
     port = http.servers[0].sockets[0].getsockname()[1]
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}"))
-        site = Site(server=server, url=f"http://127.0.0.1:{port}", http=client)
+        site = Site(server=server, url=f"http://127.0.0.1:{port}", http=client, uvicorn=http)
         await site.join("default")
         await site.join("other")
         yield site
         http.should_exit = True
         await serving
-    await server.carriers.close()
+    await server.close()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
+import uvicorn
 
 from dialplane.engine import catalog
 from dialplane.engine.keys import Role, create_key
 from dialplane.wiring import Server
 
 CALLS = {"outcomes": {"answered": 1}, "ring_seconds": [0.01, 0.02], "talk_seconds": [0.02, 0.05]}
+
+OpenSite = Callable[..., Awaitable["Site"]]
 
 
 @dataclass
@@ -24,6 +27,7 @@ class Site:
     server: Server
     url: str
     http: httpx2.AsyncClient
+    uvicorn: uvicorn.Server
     keys: dict[str, str] = field(default_factory=dict)
     organizations: dict[str, int] = field(default_factory=dict)
 
@@ -46,14 +50,16 @@ class Site:
 
     @asynccontextmanager
     async def working(self, of: str = "default") -> AsyncIterator[None]:
-        """A worker for all organizations beside."""
+        """A worker for all organizations and the background jobs beside."""
         worker = self.server.of(self.organizations[of]).worker()
-        dialling = asyncio.create_task(worker.run())
+        jobs = self.server.jobs()
+        tasks = asyncio.create_task(worker.run()), asyncio.create_task(jobs.run())
         try:
             yield
         finally:
             worker.stop()
-            await dialling
+            jobs.stop()
+            await asyncio.gather(*tasks)
 
     async def until(self, path: str, wanted: Mapping[str, Any], *, of: str = "default", seconds: float = 30) -> Any:
         """Ask until the answer has these values."""

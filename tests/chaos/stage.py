@@ -184,7 +184,7 @@ class Stage:
         path = self.home.parent / "report.csv"
 
         async def write(app: App) -> None:
-            await app.reports.write(self.campaign_id, path, (await app.agent_of(self.campaign_id)).fields())
+            await app.reports.write(self.campaign_id, path)
 
         self.in_app(write)
         with path.open(newline="", encoding="utf-8") as file:

@@ -67,6 +67,14 @@ def test_delays_are_per_disposition_and_back_off_up_to_a_bound(
     assert decide(policy, disposition, spent=spent) == seconds
 
 
+def test_a_policy_that_is_switched_off_retries_nothing_and_keeps_its_settings() -> None:
+    policy = RetryPolicy(max_retries=5, enabled=False)
+
+    assert decide(policy, D.BUSY, spent=1) == D.BUSY
+    assert decide(policy, D.RATE_LIMITED, spent=0, refusals=1) == 1, "what was refused has not been tried yet"
+    assert RetryPolicy.from_json(policy.to_json()) == policy
+
+
 @pytest.mark.parametrize("disposition", sorted(REFUSALS))
 @pytest.mark.parametrize(
     ("refusals", "expected"),
@@ -128,6 +136,7 @@ def test_a_policy_that_cannot_be_meant_is_refused(fields: dict[str, Any], says: 
         ({"retry_on": ["unwanted"]}, "must not name unwanted"),
         ({"delays": [60]}, "delays must be seconds by disposition"),
         ({"delays": {"busy": None}}, "delays busy must be a number"),
+        ({"enabled": "no"}, "enabled must be true or false, not 'no'"),
     ],
 )
 def test_malformed_json_is_refused_by_field_value_and_fix(data: Any, says: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -352,6 +353,15 @@ def test_a_window_reads_aloud(window: CallingWindow, says: str) -> None:
     assert window.describe() == says
 
 
+def test_a_window_that_is_switched_off_is_any_hour_and_keeps_its_slots() -> None:
+    window = replace(CallingWindow.parse("mon 09:00-10:00", "Europe/Berlin"), enabled=False)
+
+    assert window.opening((), datetime(2025, 3, 4, 3, 0, tzinfo=UTC)) == Open(since=None, until=None)
+    assert window.describe() == "any hour"
+    assert window.to_json()["enabled"] is False
+    assert CallingWindow.from_json(window.to_json()) == window
+
+
 # --- JSON ----------------------------------------------------------------------------------------
 
 
@@ -374,6 +384,7 @@ def test_json_is_readable() -> None:
         {"timezone": "UTC", "slots": "mon"},
         {"timezone": "UTC", "slots": [{}]},
         {"timezone": "UTC", "slots": [], "time_slots": []},
+        {"timezone": "UTC", "slots": [], "enabled": "no"},
         {"timezone": None, "slots": []},
         {"timezone": "Mars/Olympus", "slots": []},
         {"timezone": "UTC", "slots": [{"days": [0], "start": "09:00"}]},

@@ -199,8 +199,7 @@ class Bench:
 
     async def report_path(self, campaign_id: int) -> Path:
         path = self.folder / f"report-{campaign_id}.csv"
-        fields = (await self.app.agent_of(campaign_id)).fields()
-        await self.app.reports.write(campaign_id, path, fields)
+        await self.app.reports.write(campaign_id, path)
         return path
 
     async def events(self, campaign_id: int) -> list[str]:

@@ -89,17 +89,43 @@ async def contact_rows(bench: Bench, campaign: int) -> list[tuple]:
     return [tuple(row.values()) for row in found]
 
 
-async def test_a_campaign_whose_import_was_killed_neither_starts_nor_completes(bench: Bench) -> None:
+async def test_a_campaign_that_started_before_its_file_was_read_calls_nobody_until_then_and_does_not_complete(
+    bench: Bench,
+) -> None:
     def die(row: int) -> None:
         raise Killed
 
     campaign = await stored(bench, numbers(30))
     with pytest.raises(Killed):
         await bench.app.intake.run(campaign, NOTHING_REQUIRED, on_progress=die)
+    await bench.app.campaigns.start(campaign)
+    record = await bench.get(campaign)
+    assert (record.importing, record.total) == ("contacts-0.csv", 10), "what has been read is counted"
+    bench.after(600, lambda: bench.app.intake.run(campaign, NOTHING_REQUIRED))
 
-    with pytest.raises(Conflict, match="unfinished"):
-        await bench.app.campaigns.start(campaign)
-    assert (await bench.get(campaign)).importing == "contacts-0.csv"
+    await bench.run(campaign)
+
+    assert await bench.state(campaign) == "completed"
+    every_contact_ends_once(await bench.report(campaign), numbers(30))
+    assert all((line.at - START).total_seconds() >= 600 for line in await bench.log(campaign))
+
+
+async def test_a_file_that_breaks_off_leaves_what_was_read_before_and_resume_calls_that(bench: Bench) -> None:
+    campaign = await stored(bench, "\n".join(["phone_number,name", *[f"{n},x" for n in numbers(25)], '"open']))
+    await bench.app.campaigns.start(campaign)
+    with pytest.raises(Invalid, match="row 27") as fault:
+        await bench.app.intake.run(campaign, NOTHING_REQUIRED)
+    await bench.app.intake.give_up(campaign, str(fault.value))
+
+    progress = await bench.progress(campaign)
+    assert await bench.state(campaign) == "failed"
+    assert (progress.total, progress.waiting) == (20, 20), "two whole batches of ten"
+    assert (await bench.get(campaign)).variable_names == ["name"]
+
+    await bench.app.campaigns.resume(campaign)
+    await bench.run(campaign)
+
+    every_contact_ends_once(await bench.report(campaign), numbers(20))
 
 
 async def test_the_copy_is_read_not_the_file_that_was_given(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -276,3 +277,156 @@ async def test_the_list_of_one_organization_is_not_anothers(bench: Bench, open_b
     assert await bench.app.contacts.do_not_call_page() == []
     with pytest.raises(NotFound):
         await other.app.campaigns.get(campaign)
+
+
+# --- call now -------------------------------------------------------------------------------------
+
+
+async def test_who_is_called_now_comes_before_priorities_and_fresh_ones(bench: Bench) -> None:
+    campaign = await bench.started(numbers(5), carrier=TEN_SECONDS, max_lines=1)
+    wanted = (await bench.contact(campaign, numbers(5)[3]))["id"]
+
+    async def hurry() -> None:
+        await bench.app.contacts.add(campaign, [LateContact(phone_number=URGENT, priority=9)])
+        await bench.app.contacts.call_now(campaign, wanted)
+
+    bench.after(5, hurry)
+    await bench.run(campaign)
+
+    assert await bench.placed(campaign) == [numbers(5)[0], numbers(5)[3], URGENT, *numbers(5)[1:3], numbers(5)[4]]
+    progress = await bench.progress(campaign)
+    assert (progress.total, progress.reached, progress.attempts) == (6, 6, 6)
+
+
+async def test_who_was_reached_is_called_again_and_counted_once(bench: Bench) -> None:
+    campaign = await bench.started(numbers(1), carrier=TEN_SECONDS, keep_open=True)
+    await bench.run(campaign, until=START + timedelta(minutes=1))
+    contact = await bench.contact(campaign, numbers(1)[0])
+
+    await bench.app.contacts.call_now(campaign, contact["id"], variables={"offer": "second"})
+    progress = await bench.progress(campaign)
+    assert (progress.reached, progress.waiting) == (0, 1)
+    await bench.run(campaign, until=START + timedelta(minutes=2))
+
+    first, second = await bench.report(campaign)
+    assert (first["attempt"], second["attempt"], second["offer"]) == ("1", "2", "second")
+    contact = await bench.contact(campaign, numbers(1)[0])
+    assert (contact["state"], contact["attempts"], contact["spent"]) == ("reached", 2, 1)
+    assert (await bench.progress(campaign)).reached == 1
+
+
+async def test_who_was_given_up_has_the_whole_budget_again_and_who_waits_keeps_the_rest(bench: Bench) -> None:
+    campaign = await bench.started(["+15005550001"], keep_open=True)
+    await bench.run(campaign, until=START + timedelta(minutes=1))
+    contact = (await bench.contact(campaign, "+15005550001"))["id"]
+    await bench.app.contacts.call_now(campaign, contact)
+    await bench.run(campaign, until=START + timedelta(minutes=30))
+    assert len(await bench.placed(campaign)) == 3, "it waited for a retry, which came earlier"
+
+    await bench.app.contacts.call_now(campaign, contact)
+    await bench.run(campaign, until=START + timedelta(minutes=60))
+
+    assert len(await bench.placed(campaign)) == 6
+    progress = await bench.progress(campaign)
+    assert (progress.exhausted, progress.attempts, progress.dispositions) == (1, 6, {"busy": 6})
+
+
+async def test_a_removed_or_skipped_contact_comes_back_when_it_is_called_now(bench: Bench) -> None:
+    gone, barred = numbers(2)
+    await bench.app.contacts.do_not_call([barred], source="hand")
+    campaign = await bench.draft(numbers(2), carrier=TEN_SECONDS, keep_open=True)
+    await bench.app.contacts.remove(campaign, [gone])
+    await bench.app.campaigns.start(campaign)
+    await bench.run(campaign, until=START + timedelta(minutes=1))
+    ids = [(await bench.contact(campaign, number))["id"] for number in (gone, barred)]
+
+    await bench.app.contacts.call_now(campaign, ids[0])
+    with pytest.raises(Conflict, match="do-not-call list"):
+        await bench.app.contacts.call_now(campaign, ids[1])
+    await bench.app.contacts.call_again([barred])
+    await bench.app.contacts.call_now(campaign, ids[1])
+    await bench.run(campaign, until=START + timedelta(minutes=2))
+
+    assert await bench.placed(campaign) == [gone, barred]
+    progress = await bench.progress(campaign)
+    assert (progress.reached, progress.removed, progress.skipped, progress.total) == (2, 0, 0, 2)
+
+
+async def test_nobody_is_called_twice_at_once_and_nobody_after_the_end(bench: Bench) -> None:
+    campaign = await bench.started(numbers(1), carrier=TEN_SECONDS)
+    contact = (await bench.contact(campaign, numbers(1)[0]))["id"]
+    refused: list[str] = []
+
+    async def again() -> None:
+        with pytest.raises(Conflict) as conflict:
+            await bench.app.contacts.call_now(campaign, contact)
+        refused.append(str(conflict.value))
+
+    async def removed_then_again() -> None:
+        await bench.app.contacts.remove(campaign, numbers(1))
+        await again()
+
+    bench.after(5, again)
+    bench.after(6, removed_then_again)
+    await bench.run(campaign)
+
+    assert refused == [f"{numbers(1)[0]} is being called: wait for the end of the call"] * 2
+    with pytest.raises(Conflict, match="completed"):
+        await bench.app.contacts.call_now(campaign, contact)
+    with pytest.raises(NotFound, match="has no contact 4711"):
+        await bench.app.contacts.call_now(await bench.draft(numbers(1)), 4711)
+    with pytest.raises(NotFound, match="has no contact"):
+        await bench.app.contacts.call_now(await bench.draft(numbers(1)), contact)
+
+
+# --- external ids ---------------------------------------------------------------------------------
+
+
+async def test_of_two_requests_at_once_with_one_external_id_one_adds_it(live: Bench) -> None:
+    campaign = await live.draft(numbers(1))
+    people = [LateContact(phone_number=number, external_id="x-7") for number in numbers(9)[1:]]
+
+    found = await asyncio.gather(*[live.app.contacts.add_each(campaign, [person]) for person in people])
+
+    assert sorted(type(addition).__name__ for (addition,) in found) == ["Added", *["Rejected"] * 7]
+    assert len(await live.contacts(campaign)) == 2
+
+
+async def test_a_file_may_hold_an_external_id_twice_and_both_numbers_are_known_by_it(bench: Bench) -> None:
+    first, second = numbers(2)
+    campaign = await bench.draft(f"phone_number,external_id\n{first},x\n{second},x\n")
+    people = [LateContact(phone_number=number, external_id="x") for number in numbers(3)]
+
+    found = await bench.app.contacts.add_each(campaign, people)
+    removed = await bench.app.contacts.remove(campaign, external_ids=["x"])
+
+    assert [type(addition).__name__ for addition in found] == ["Exists", "Exists", "Rejected"]
+    assert removed == [first, second]
+
+
+async def test_an_import_and_an_addition_of_the_same_numbers_do_not_lock_each_other_out(live: Bench) -> None:
+    first, second = numbers(2)
+    campaign = await live.draft([])
+    await live.app.intake.store(campaign, live.file([first, second]), None)
+    of = (live.app.organization_id, campaign)
+
+    async def somebody_waits() -> bool:
+        async with live.app.database.connection() as connection:
+            return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    async with live.app.database.transaction() as batch:
+        await batch.execute(
+            "SELECT FROM contact_file WHERE organization_id = $1 AND campaign_id = $2 FOR NO KEY UPDATE", *of
+        )
+        insert = (
+            "INSERT INTO contact (organization_id, campaign_id, uuid, to_number, zone_group_id, variables)"
+            " VALUES ($1, $2, gen_random_uuid(), $3, 1, '{}')"
+        )
+        await batch.execute(insert, *of, first)
+        people = [LateContact(phone_number=number) for number in (second, first)]
+        adding = asyncio.create_task(live.app.contacts.add_each(campaign, people))
+        await live.wait_for(somebody_waits)
+        await batch.execute(insert, *of, second)
+    added = await adding
+
+    assert [type(addition).__name__ for addition in added] == ["Exists", "Exists"]

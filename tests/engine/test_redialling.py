@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from bench import Bench, numbers
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.asyncio
 BUSY, NO_ANSWER, VOICEMAIL, ANSWERED = (f"+150055500{n}" for n in ("01", "02", "03", "06"))
 BUSY_ONCE = "+15005550021"
 ONCE = RetryPolicy(max_retries=0)
+PEOPLE = ((ANSWERED, ""), ("+12122000001", 9), ("+12122000002", ""), ("+12122000003", ""))
 
 
 async def parent_of(bench: Bench, **options: object) -> int:
@@ -79,6 +82,62 @@ async def test_one_campaign_can_be_redialled_several_times_and_so_can_its_redial
 
     assert [await bench.placed(campaign) for campaign in (*children, grandchild)] == [[BUSY]] * 3
     assert (await bench.progress(parent)).attempts == 4, "the parent stays as it was"
+
+
+async def test_its_retries_may_differ_from_the_parents(bench: Bench) -> None:
+    parent = await parent_of(bench)
+    twice = RetryPolicy(max_retries=2)
+
+    child = await bench.app.campaigns.redial(parent, [Disposition.BUSY], retry=twice)
+
+    assert (await bench.get(child)).policies.retry == twice
+    assert (await bench.get(parent)).policies.retry == ONCE
+
+
+async def test_the_newest_redial_is_told_of_the_parent(bench: Bench) -> None:
+    parent = await parent_of(bench)
+    assert (await bench.get(parent)).redialed_id is None
+
+    first = await bench.app.campaigns.redial(parent, [Disposition.BUSY])
+    second = await bench.app.campaigns.redial(parent, [Disposition.BUSY])
+
+    assert (await bench.get(parent)).redialed_id == second > first
+    assert (await bench.get(second)).parent_id == parent
+
+
+async def test_the_same_redial_asked_for_twice_is_one(bench: Bench) -> None:
+    parent = await parent_of(bench)
+    uuid = uuid4()
+
+    made = [await bench.app.campaigns.redial(parent, [Disposition.BUSY], uuid=uuid) for _ in range(2)]
+
+    assert made[0] == made[1]
+    assert (await bench.get(made[0])).total == 1
+
+
+async def test_two_who_ask_for_the_same_redial_at_once_get_one(bench: Bench) -> None:
+    parent = await parent_of(bench)
+    uuid = uuid4()
+
+    made = await asyncio.gather(*[bench.app.campaigns.redial(parent, [Disposition.BUSY], uuid=uuid) for _ in range(4)])
+
+    assert len(set(made)) == 1
+    assert len(await bench.app.campaigns.page()) == 2
+
+
+async def test_a_duplicate_has_all_contacts_but_the_removed_ones_and_calls_them_all(bench: Bench) -> None:
+    original = await bench.started("phone_number,name,priority\n" + "".join(f"{n},x,{p}\n" for n, p in PEOPLE))
+    await bench.app.contacts.remove(original, ["+12122000003"])
+    await bench.run(original)
+
+    copy = await bench.app.campaigns.duplicate(original)
+
+    record = await bench.get(copy)
+    assert (record.name, record.state, record.parent_id) == ("test (Copy)", "draft", None)
+    assert (record.total, record.variable_names) == (3, ["name"])
+    await bench.app.campaigns.start(copy)
+    await bench.run(copy)
+    assert await bench.placed(copy) == ["+12122000001", ANSWERED, "+12122000002"]
 
 
 async def test_a_priority_is_kept_and_comes_first(bench: Bench) -> None:

@@ -184,9 +184,9 @@ async def test_a_report_that_cannot_be_written_leaves_the_old_one_as_it_was(benc
     old.write_text("as it was")
 
     with pytest.raises(EnvironmentFault, match="cannot be written"):
-        await bench.app.reports.write(campaign, folder / "report.csv", [])
+        await bench.app.reports.write(campaign, folder / "report.csv")
     with pytest.raises(NotFound):
-        await bench.app.reports.write(4711, old, [])
+        await bench.app.reports.write(4711, old)
     assert [path.name for path in tmp_path.glob("*report.csv*")] == ["report.csv"]
     assert old.read_text() == "as it was"
 

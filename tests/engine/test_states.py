@@ -156,14 +156,15 @@ async def test_a_campaign_without_contacts_does_not_start(bench: Bench) -> None:
         await bench.app.campaigns.start(campaign)
 
 
-async def test_a_campaign_whose_import_is_unfinished_neither_starts_nor_is_scheduled(bench: Bench) -> None:
-    campaign = await bench.draft([])
-    await bench.app.intake.store(campaign, bench.file([ANSWERED]), None)
+async def test_a_campaign_may_start_and_be_scheduled_while_its_file_is_imported(bench: Bench) -> None:
+    for move in (bench.app.campaigns.start, lambda campaign: bench.app.campaigns.schedule(campaign, START)):
+        campaign = await bench.draft([])
+        await bench.app.intake.store(campaign, bench.file([ANSWERED]), None)
 
-    with pytest.raises(Conflict, match=r"contacts-0\.csv is unfinished"):
-        await bench.app.campaigns.start(campaign)
-    with pytest.raises(Conflict, match="unfinished"):
-        await bench.app.campaigns.schedule(campaign, START)
+        await move(campaign)
+
+        assert await bench.state(campaign) in ("running", "scheduled")
+        assert (await bench.get(campaign)).total == 0
 
 
 async def test_a_carrier_without_a_number_to_call_from_cannot_be_used(bench: Bench) -> None:
@@ -244,6 +245,42 @@ async def test_the_reason_of_a_pause_is_kept(bench: Bench) -> None:
     await bench.app.campaigns.pause(campaign, "the office is closed")
 
     assert (await bench.get(campaign)).state_reason == "the office is closed"
+
+
+# --- a file that cannot be read on ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["draft", "scheduled", "running", "paused"])
+async def test_a_campaign_whose_file_cannot_be_read_on_fails_and_says_why(bench: Bench, state: str) -> None:
+    campaign = await in_state(bench, state)
+    await bench.app.intake.store(campaign, bench.file([ALSO_ANSWERED]), None)
+
+    await bench.app.intake.give_up(campaign, "contacts-1.csv, row 7: no text")
+
+    record = await bench.get(campaign)
+    assert (record.state, record.state_reason) == ("failed", "contacts-1.csv, row 7: no text")
+    assert record.importing is None
+    assert record.file is not None
+    assert (record.file.state, record.file.error) == ("failed", "contacts-1.csv, row 7: no text")
+    assert (await bench.events(campaign))[-2:] == ["contacts.import_failed", "campaign.failed"]
+
+
+async def test_a_cancelled_campaign_stays_cancelled_when_its_file_cannot_be_read(bench: Bench) -> None:
+    campaign = await bench.draft([])
+    await bench.app.intake.store(campaign, bench.file([ANSWERED]), None)
+    await bench.app.campaigns.cancel(campaign)
+
+    await bench.app.intake.give_up(campaign, "gone")
+
+    assert await bench.state(campaign) == "cancelled"
+
+
+async def test_giving_up_without_an_unfinished_file_changes_nothing(bench: Bench) -> None:
+    campaign = await bench.started([ANSWERED])
+
+    await bench.app.intake.give_up(campaign, "gone")
+
+    assert await bench.state(campaign) == "running"
 
 
 # --- keep open ------------------------------------------------------------------------------------

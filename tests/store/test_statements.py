@@ -8,17 +8,26 @@ from importlib.resources import files
 
 import pytest
 
+from dialplane.engine.jobs import install
 from dialplane.store.postgres import Database, migrations, sql
 
 # What belongs to no tenant: workers, names of organizations, and where to look for work.
 NO_TENANT = {
+    "all_jobs",
+    "all_lines",
+    "all_pending_deliveries",
+    "all_webhooks",
     "beat",
     "create_organization",
     "due_organizations",
+    "due_webhooks",
+    "event_horizon",
     "find_key",
     "find_organization",
+    "find_person",
     "leave",
     "live_workers",
+    "lock_emails",
     "lock_organization_names",
     "organizations_with_calls",
     "reserve_campaign_id",
@@ -58,6 +67,7 @@ def test_there_are_as_many_statements_as_the_files_name() -> None:
 @pytest.mark.asyncio
 async def test_every_statement_prepares(database: Database) -> None:
     faults = {}
+    await install(database)
     async with database.connection() as connection:
         for name, text in STATEMENTS:
             try:

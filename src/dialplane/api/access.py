@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from dialplane.engine.keys import Caller, Role, identify
 from dialplane.wiring import App, Server
 
 API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="A key of your organization.")
+BEARER_WORD = re.compile(r"^\s*bearer(\s|$)", re.IGNORECASE)
 BEARER = HTTPBearer(auto_error=False, description="The same key, or the token of a sign-in.")
 
 
@@ -30,11 +32,10 @@ async def caller_of(request: Request) -> Caller | None:
 
 
 def shown_key(request: Request) -> str | None:
-    """X-API-Key wins over Authorization."""
+    """X-API-Key wins over Authorization, where the word Bearer may be left out."""
     if key := request.headers.get("X-API-Key"):
         return key
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
+    return BEARER_WORD.sub("", request.headers.get("Authorization", "")).strip() or None
 
 
 def needs(role: Role) -> Callable[..., Awaitable[App]]:

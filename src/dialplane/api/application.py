@@ -8,10 +8,25 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from dialplane import __version__
-from dialplane.api import health
+from dialplane.api import campaign_log, contacts, do_not_call, events, files, health, metrics, webhooks
+from dialplane.api.contracts.dograh import (
+    accounts,
+    calls,
+    campaigns,
+    downloads,
+    editor,
+    organizations,
+    phone_numbers,
+    reports,
+    runs,
+    telephony,
+    uploads,
+    workflows,
+)
 from dialplane.api.errors import Error, FieldErrors, add_handlers
 from dialplane.api.guard import API, JsonBody, RequestId, Spelling
-from dialplane.api.rate import Rates
+from dialplane.api.hub import Hub
+from dialplane.api.rate import Guesses, Rates
 from dialplane.api.route import Route
 from dialplane.wiring import Server
 
@@ -41,12 +56,34 @@ def build_api(server: Server) -> FastAPI:
         redoc_url=None,
     )
     app.state.server = server
+    app.state.hub = Hub(server.database)
     app.state.rates = Rates(server.settings.requests_per_second)
+    app.state.guesses = Guesses()
     add_handlers(app)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     api = APIRouter(prefix=API, route_class=Route, responses=ERRORS)
+    api.include_router(files.router)
+    api.include_router(uploads.router)
+    api.include_router(downloads.router)
+    api.include_router(campaigns.router)
+    api.include_router(contacts.router)
+    api.include_router(do_not_call.router)
+    api.include_router(campaign_log.router)
+    api.include_router(events.router)
+    api.include_router(webhooks.router)
+    api.include_router(workflows.router)
+    api.include_router(runs.router)
+    api.include_router(reports.router)
+    api.include_router(editor.router)
+    api.include_router(accounts.router)
+    api.include_router(telephony.router)
+    api.include_router(phone_numbers.router)
+    api.include_router(organizations.router)
+    api.include_router(calls.router)
     app.include_router(api)
     app.add_middleware(JsonBody)
+    app.add_middleware(metrics.Latency)
     app.add_middleware(RequestId)
     app.add_middleware(Spelling)  # the outermost: the others see the path as it is meant
     return app

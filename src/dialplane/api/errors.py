@@ -10,12 +10,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from dialplane.errors import CarrierError, Conflict, DialplaneError, EnvironmentFault, Invalid, NotFound
+from dialplane.errors import CarrierError, Conflict, DialplaneError, EnvironmentFault, Invalid, LinesBusy, NotFound
 from dialplane.store.postgres import CONNECTION_FAULTS, describe
 
 # Dograh answers a wrong state and wrong data with 400; its 422 is for the shape of a request.
 STATUS: dict[type[DialplaneError], int] = {
     NotFound: 404,
+    LinesBusy: 429,  # before what it is a kind of
     Conflict: 400,
     Invalid: 400,
     EnvironmentFault: 503,
@@ -56,7 +57,7 @@ def add_handlers(app: FastAPI) -> None:
 
 async def _known(_: Request, error: Exception) -> JSONResponse:
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else None
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status in (429, 503) else None
     return JSONResponse({"detail": str(error)}, status, headers)
 
 

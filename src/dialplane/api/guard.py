@@ -107,7 +107,8 @@ class JsonBody:
 
 
 def _is_upload(scope: Scope) -> bool:
-    return bool(scope["path"].startswith(f"{API}/files/"))
+    path: str = scope["path"]
+    return path.startswith(f"{API}/files/") or path == f"{API}/dnc/import"
 
 
 async def _refuse(status: int, detail: str, scope: Scope, receive: Receive, send: Send) -> None:

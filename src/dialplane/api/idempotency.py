@@ -2,86 +2,74 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 
+import structlog
 from fastapi import HTTPException, Request, Response
 
-from dialplane.store.postgres import Database, Row, sql
+from dialplane.engine.keys import Caller
+from dialplane.engine.repeats import Claim, Repeats
+from dialplane.secrets import Secrets
+from dialplane.store.postgres import CONNECTION_FAULTS, Row, describe
 
-KEPT = timedelta(hours=24)
-ANSWER_DEADLINE = timedelta(seconds=90)  # who has not answered by then never will
 MOST_CHARACTERS = 255
 MOST_ANSWER_BYTES = 1 << 20
 
+log = structlog.get_logger()
 
-class Repeats:
-    """The remembered requests of one organization.
 
-    The row is claimed before the handler runs. A process that dies in between leaves it without an answer; a repetition
-    is then carried out again, and what must not be made twice has an id that is derived from the key (`derived`).
+async def answer_once(
+    key: str,
+    caller: Caller,
+    request: Request,
+    handle: Callable[[Request], Awaitable[Response]],
+    *,
+    repeats: Repeats,
+    secrets: Secrets,
+) -> Response:
+    """Refusals, faults, streams and large answers are not kept: their repetition is carried out.
+
+    Raises HTTPException: 409 while the first is being answered, 422 for a key of another request.
     """
-
-    def __init__(self, database: Database, organization_id: int) -> None:
-        self._database = database
-        self._of = {"organization_id": organization_id}
-
-    async def once(self, key: str, request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
-        """Raises HTTPException: 409 while the first is being answered, 422 for a key of another request."""
-        if len(key) > MOST_CHARACTERS or not key.isprintable():
-            raise HTTPException(422, f"Idempotency-Key must be at most {MOST_CHARACTERS} printable characters")
-        digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + await request.body()).digest()
-        if (first := await self._claim(key, digest)) is not None:
-            return _repeated(first, digest)
-        try:
-            answer = await handle(request)
-        except BaseException:
-            await self._forget(key)
-            raise
-        body = answer.body if isinstance(answer.body, bytes) and type(answer).__name__ != "StreamingResponse" else None
-        if answer.status_code >= 400 or body is None or len(body) > MOST_ANSWER_BYTES:
-            await self._forget(key)
-        else:
-            async with self._database.connection() as connection:
-                await sql.keep_answer(
-                    connection,
-                    key=key,
-                    status=answer.status_code,
-                    media_type=answer.media_type,
-                    answer=body,
-                    **self._of,
-                )
+    if len(key) > MOST_CHARACTERS or not key.isprintable():
+        raise HTTPException(422, f"Idempotency-Key must be at most {MOST_CHARACTERS} printable characters")
+    digest = await _digest(caller, request)
+    claim = await repeats.claim(key, digest)
+    if not isinstance(claim, Claim):
+        return _repeated(claim, digest, secrets)
+    try:
+        answer = await handle(request)
+    except BaseException:
+        # A handler that is cancelled is cancelled once; what it left must still be cleared up.
+        await asyncio.shield(repeats.forget(claim))
+        raise
+    body = getattr(answer, "body", None)  # a stream has none
+    if answer.status_code >= 400 or not isinstance(body, bytes) or len(body) > MOST_ANSWER_BYTES:
+        await repeats.forget(claim)
         return answer
-
-    async def _claim(self, key: str, digest: bytes) -> Row | None:
-        """The request that was there first, or None: then this one is."""
-        now = datetime.now(UTC)
-        async with self._database.connection() as connection:
-            claimed = await sql.claim_request(
-                connection,
-                key=key,
-                request_digest=digest,
-                now=now,
-                forgotten=now - KEPT,
-                overdue=now - ANSWER_DEADLINE,
-                **self._of,
-            )
-            if claimed is not None:
-                return None
-            found: Row | None = await sql.repeated_request(connection, key=key, **self._of)
-        if found is None:  # forgotten in between: the first one failed
-            raise HTTPException(409, "the first request with this Idempotency-Key has just failed; repeat it")
-        return found
-
-    async def _forget(self, key: str) -> None:
-        async with self._database.connection() as connection:
-            await sql.forget_request(connection, key=key, **self._of)
+    try:
+        # Encrypted: the answer may hold a key, which is kept nowhere else.
+        kept = secrets.encrypt(body.decode("latin-1")).encode()
+        await repeats.keep(claim, status=answer.status_code, media_type=answer.media_type, answer=kept)
+    except CONNECTION_FAULTS as fault:
+        log.warning("answer.not_kept", fault=describe(fault))  # done it is, so its caller must hear of it
+    return answer
 
 
-def _repeated(first: Row, digest: bytes) -> Response:
+async def _digest(caller: Caller, request: Request) -> bytes:
+    """Of all that makes two requests the same one, the caller's key included: another's answer is nobody's business."""
+    head = f"{caller.key_id} {request.method} {request.url.path}?{request.url.query}\n"
+    return hashlib.sha256(head.encode() + await request.body()).digest()
+
+
+def _repeated(first: Row | None, digest: bytes, secrets: Secrets) -> Response:
+    if first is None:
+        raise HTTPException(409, "the first request with this Idempotency-Key has just failed; repeat it")
     if first["request_digest"] != digest:
         raise HTTPException(422, "this Idempotency-Key was used for another request within the last 24 hours")
     if first["status"] is None:
         raise HTTPException(409, "the first request with this Idempotency-Key is being answered", {"Retry-After": "1"})
-    return Response(first["answer"], first["status"], {"Idempotency-Replayed": "true"}, first["media_type"])
+    body = secrets.decrypt(first["answer"].decode()).encode("latin-1")
+    return Response(body, first["status"], {"Idempotency-Replayed": "true"}, first["media_type"])

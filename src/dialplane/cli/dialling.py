@@ -227,7 +227,7 @@ async def _finish(
 async def write_files(app: App, campaign_id: int, report: Path) -> Path | None:
     """The report, and next to it the rejected rows if there are any: where these are."""
     try:
-        await app.reports.write(campaign_id, report, (await app.agent_of(campaign_id)).fields())
+        await app.reports.write(campaign_id, report)
         if not await app.campaigns.rejected_rows(campaign_id):
             return None
         await app.reports.write_rejects(campaign_id, rejects_path(report))

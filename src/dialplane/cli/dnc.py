@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from dialplane.cli import options, output
 from dialplane.cli.session import opened, perform
-from dialplane.core.intake import Columns, NumberFault, Row
 from dialplane.errors import Invalid
-
-if TYPE_CHECKING:
-    from dialplane.engine.contact_file import Table
 
 app = typer.Typer(no_args_is_help=True, help="Numbers that nobody calls, whatever the campaign.")
 
@@ -112,26 +106,18 @@ class _Numbers:
             raise Invalid(f"{self._file.name} has no number that could be entered{why}")
 
     def __iter__(self) -> Iterator[str]:
-        from dialplane.engine.contact_file import open_table  # noqa: PLC0415
-        from dialplane.engine.numbering import read_number  # noqa: PLC0415
+        from dialplane.engine.number_file import read_numbers  # noqa: PLC0415
 
         self.good, self.rejected = 0, []
         with self._file.open("rb") as content:
-            rows, position = self._rows(open_table(iter(lambda: content.read(CHUNK_BYTES), b""), name=self._file.name))
-            for row in rows:
-                cell = row.cells[position].strip() if position < len(row.cells) else ""
-                number = read_number(cell, self._default_region)
-                if isinstance(number, NumberFault):
-                    self.rejected.append({"row": row.number, "value": cell, **asdict(number)})
-                else:
-                    self.good += 1
-                    yield number.e164
-
-    def _rows(self, table: Table) -> tuple[Iterator[Row], int]:
-        """The rows, and where the number is in them. A single column without a name for it is a plain list."""
-        if len(table.header) == 1 and any(character.isdigit() for character in table.header[0]):
-            return chain([Row(1, table.header)], table.rows), 0
-        return table.rows, Columns.of(table.header).phone
+            chunks = iter(lambda: content.read(CHUNK_BYTES), b"")
+            for batch in read_numbers(chunks, name=self._file.name, default_region=self._default_region):
+                self.good += len(batch.numbers)
+                self.rejected += [
+                    {"row": reject.row_number, "value": reject.value, "reason": reject.reason, "fix": reject.fix}
+                    for reject in batch.rejects
+                ]
+                yield from batch.numbers
 
 
 @app.command("list")

@@ -176,7 +176,7 @@ class Watch:
     async def _zone_groups(self, campaign: CampaignRecord) -> list[tuple[str, ...]]:
         """Looked up now and then: contacts of new zones are rare."""
         window = campaign.policies.window
-        if window.timezone != CONTACT or not window.slots:
+        if window.timezone != CONTACT or window.any_hour:
             return []
         if time.monotonic() - self._zones[0] >= ZONES_SECONDS:
             self._zones = (time.monotonic(), await self._app.campaigns.zones(self._campaign_id))
@@ -198,7 +198,7 @@ class Watch:
 
 def hours(window: CallingWindow, groups: Sequence[tuple[str, ...]], now: datetime) -> Hours:
     """What the window says at this instant, over all zone groups of the contacts."""
-    if not window.slots:
+    if window.any_hour:
         return Hours(text="any hour")
     own = window.timezone != CONTACT
     openings = [window.opening(zones, now) for zones in ([()] if own else groups)]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dialplane import __version__
-from dialplane.cli import campaign, contacts, dnc, doctor, run, worker
+from dialplane.cli import campaign, contacts, dnc, doctor, jobs, keys, run, serve, worker
 from dialplane.cli.errors import tell
 
 app = typer.Typer(
@@ -20,10 +20,13 @@ app = typer.Typer(
     epilog="Environment: DIALPLANE_HOME (data folder), DIALPLANE_DATABASE_URL (a PostgreSQL of your own).",
 )
 app.command()(run.run)
+app.command()(serve.serve)
 app.command()(worker.worker)
+app.command()(jobs.jobs)
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(contacts.app, name="contacts")
 app.add_typer(dnc.app, name="dnc")
+app.add_typer(keys.app, name="keys")
 app.command()(doctor.doctor)
 
 

@@ -13,7 +13,7 @@ from dialplane.errors import Conflict
 
 if TYPE_CHECKING:
     from dialplane.config import Settings
-    from dialplane.wiring import App
+    from dialplane.wiring import App, Server
 
 T = TypeVar("T")
 
@@ -32,6 +32,15 @@ def settings() -> Settings:
 
 def say_waiting(reason: str) -> None:
     print(f"waiting: {reason}", file=sys.stderr)
+
+
+@asynccontextmanager
+async def opened_server() -> AsyncIterator[Server]:
+    """All organizations, attached to their database."""
+    from dialplane.wiring import open_server  # noqa: PLC0415
+
+    async with open_server(settings(), on_wait=say_waiting) as server:
+        yield server
 
 
 @asynccontextmanager

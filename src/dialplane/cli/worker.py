@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def worker(
     capacity: Annotated[int, typer.Option("--capacity", help="The most lines that this worker uses.")] = 500,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Dial for all campaigns. SIGTERM or Ctrl-C: start nothing more, let calls end; once more: hang up.
 
@@ -25,11 +26,13 @@ def worker(
     """
     if capacity < 1:
         raise Invalid(f"--capacity must be 1 or more, not {capacity}")
-    perform(_dial(capacity))
+    perform(_dial(capacity, with_parent))
 
 
-async def _dial(capacity: int) -> None:
+async def _dial(capacity: int, with_parent: bool) -> None:
     import structlog  # noqa: PLC0415  (only this command logs by itself)
+
+    from dialplane.cli.children import when_parent_leaves  # noqa: PLC0415
 
     output.log_to(output.say, as_json=True)
     log = structlog.get_logger()
@@ -38,11 +41,14 @@ async def _dial(capacity: int) -> None:
             ours = app.worker(capacity=capacity)
             dialling = asyncio.create_task(ours.run())
             log.info("worker.started", worker_id=str(ours.worker_id), capacity=capacity)
+            leaving = asyncio.create_task(when_parent_leaves(ours.stop)) if with_parent else None
             with signals.to(lambda count: _stop(ours, dialling, count)):
                 try:
                     await dialling
                 except asyncio.CancelledError:
                     log.warning("worker.left", calls=ours.calls.in_flight)
+            if leaving is not None:
+                leaving.cancel()
             log.info("worker.stopped", worker_id=str(ours.worker_id))
 
 

@@ -43,6 +43,7 @@ PAUSE = _arrow("pause", "running", CampaignState.PAUSED)
 RESUME = _arrow("resume", "paused failed", CampaignState.RUNNING)
 CANCEL = _arrow("cancel", "draft scheduled running paused failed", CampaignState.CANCELLED)
 FAIL = _arrow("fail", "running", CampaignState.FAILED)
+FAIL_IMPORT = _arrow("fail", "draft scheduled running paused", CampaignState.FAILED)  # its file cannot be read
 
 FINAL = frozenset({CampaignState.COMPLETED, CampaignState.CANCELLED})
 

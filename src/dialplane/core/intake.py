@@ -36,6 +36,10 @@ _FLOAT = re.compile(r"(\+?\d{7,})[.,](\d{1,2})")
 _PRIORITY_DIGIT = re.compile(r"([0-9])(?:[.,]0+)?")  # 5.0 is a spreadsheet's idea of 5
 
 
+class NoPhoneColumn(Invalid):
+    """A header that names no column for the number."""
+
+
 class Row(NamedTuple):  # no dataclass: a million of them are made, one at a time
     """One row as read. number: as a spreadsheet shows it; the header is row 1, an empty row counts."""
 
@@ -108,14 +112,14 @@ class Columns:
         """The columns of this header. Case does not count; in the columns with a meaning, 'Phone Number' and
         'phone-number' are phone_number.
 
-        Raises: Invalid for an empty header, two columns of one name, no phone column.
+        Raises: Invalid for an empty header or two columns of one name, NoPhoneColumn.
         """
         trimmed = [name.strip(_BLANK) for name in header]
         _check_header(trimmed)
         positions = _positions_of(trimmed)
         phone = next((positions[name] for name in PHONE_NAMES if name in positions), None)
         if phone is None:
-            raise Invalid(_no_phone_column(trimmed))
+            raise NoPhoneColumn(_no_phone_column(trimmed))
         names = _named(trimmed)
         special = {phone, *(positions[name] for name in (_TIMEZONE, _PRIORITY, _EXTERNAL_ID) if name in positions)}
         return cls(

@@ -43,6 +43,7 @@ class RetryPolicy:
     delays: Mapping[Disposition, float] = field(default_factory=dict, hash=False)  # instead of delay_seconds
     backoff: float = 1.0  # each further retry waits this many times longer
     max_delay_seconds: float = MAX_DELAY_SECONDS
+    enabled: bool = True  # switched off, it keeps its settings
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_retries <= MAX_RETRIES:
@@ -70,7 +71,7 @@ class RetryPolicy:
         """
         if disposition in REFUSALS:
             return _after_refusal(ended_at, refusals)
-        if spent > self.max_retries:
+        if not self.enabled or spent > self.max_retries:
             return Finish(disposition=disposition)
         if disposition is Disposition.CANCELED and not answered:
             return Retry(not_before=ended_at)  # we hung up ourselves, which says nothing about the contact
@@ -87,6 +88,7 @@ class RetryPolicy:
             "delays": {disposition.value: seconds for disposition, seconds in sorted(self.delays.items())},
             "backoff": self.backoff,
             "max_delay_seconds": self.max_delay_seconds,
+            "enabled": self.enabled,
         }
 
     @classmethod
@@ -101,6 +103,10 @@ class RetryPolicy:
             elif name == "max_retries":
                 if type(value) is not int:
                     raise Invalid(f"max_retries must be a whole number, not {value!r}")
+                given[name] = value
+            elif name == "enabled":
+                if not isinstance(value, bool):
+                    raise Invalid(f"enabled must be true or false, not {value!r}")
                 given[name] = value
             elif name == "retry_on":
                 if not isinstance(value, list | tuple):

@@ -84,6 +84,7 @@ class CallingWindow:
 
     slots: tuple[Slot, ...] = ()
     timezone: str = "UTC"
+    enabled: bool = True  # switched off, it is any hour and keeps its slots
 
     def __post_init__(self) -> None:
         if self.timezone != CONTACT and _zone(self.timezone) is None:
@@ -103,24 +104,34 @@ class CallingWindow:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """What `to_json` made. Raises: Invalid for anything else, a missing or an additional key included."""
-        timezone, slots = _fields(data, "window", "timezone", "slots")
+        given = {"enabled": True, **data} if isinstance(data, Mapping) else data
+        timezone, slots, enabled = _fields(given, "window", "timezone", "slots", "enabled")
+        if not isinstance(enabled, bool):
+            raise Invalid(f"window: enabled must be true or false, not {enabled!r}")
         if not isinstance(timezone, str):
             raise Invalid(f"window: timezone must be a name such as 'America/New_York', not {timezone!r}")
         if not isinstance(slots, list | tuple):
             raise Invalid(f"window: slots must be a list, not {slots!r}")
-        return cls(slots=tuple(_slot_from_json(slot) for slot in slots), timezone=timezone)
+        return cls(slots=tuple(_slot_from_json(slot) for slot in slots), timezone=timezone, enabled=enabled)
 
     def to_json(self) -> dict[str, Any]:
-        """{"timezone": "UTC", "slots": [{"days": [0, 1], "start": "09:00", "end": "17:00"}]}; no slots: any hour."""
+        """{"timezone": "UTC", "slots": [{"days": [0, 1], "start": "09:00", "end": "17:00"}]}; no slots: any hour.
+
+        One that is switched off has "enabled": false too.
+        """
         slots = [
             {"days": sorted(slot.days), "start": _clock(slot.start_minute), "end": _clock(slot.end_minute)}
             for slot in self.slots
         ]
-        return {"timezone": self.timezone, "slots": slots}
+        return {"timezone": self.timezone, "slots": slots} | ({} if self.enabled else {"enabled": False})
+
+    @property
+    def any_hour(self) -> bool:
+        return not self.enabled or not self.slots
 
     def describe(self) -> str:
         """'mon-fri 09:00-17:00, sat 10:00-14:00 Europe/Berlin', or 'any hour'."""
-        if not self.slots:
+        if self.any_hour:
             return "any hour"
         hours = ", ".join(f"{_days(slot.days)} {_hours(slot)}" for slot in self.slots)
         return f"{hours} {'in the zone of the contact' if self.timezone == CONTACT else self.timezone}"
@@ -130,7 +141,7 @@ class CallingWindow:
 
         zones: the contact's candidate zones; they count only where the window's timezone is "contact".
         """
-        if not self.slots:
+        if self.any_hour:
             return Open(since=None, until=None)
         counting = zones if self.timezone == CONTACT else (self.timezone,)
         second = (now - _EPOCH) // timedelta(seconds=1)  # windows change on whole seconds, so the fraction is no matter

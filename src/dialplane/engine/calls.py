@@ -24,6 +24,7 @@ from dialplane.errors import (
     NotFound,
     PlacementUnknown,
 )
+from dialplane.metrics import PLACEMENTS
 from dialplane.ports import Agents, Answered, CallEvent, Carrier, Carriers, Clock, Ended, HungUp, Line, Ringing
 from dialplane.store.postgres import Database, rows, sql
 
@@ -244,15 +245,18 @@ class Calls:
             return
         if call.not_after is not None and self._clock.monotonic() >= call.not_after:
             # Certain: nothing was sent. The process was held up between the guard and here.
+            PLACEMENTS.labels("late").inc()
             self._end_unplaced(call, Disposition.CANCELED, "not sent in time")
             return
         try:
             async with asyncio.timeout(order.limits.send_timeout_seconds):
                 call.carrier_call_id = await carrier.place(order)
         except CarrierRefused as refusal:
+            PLACEMENTS.labels(refusal.disposition.value).inc()
             outcome, spent = refused(self._clock.now(), refusal.disposition, refusal.cause, refusal.sip_status)
             self._end(call, outcome, spent=spent, sent_at=call.sent_at)
         except CarrierUnavailable as fault:
+            PLACEMENTS.labels("unavailable").inc()
             self._end_unplaced(call, Disposition.CARRIER_FAILED, str(fault) or "the carrier could not be reached")
         except (PlacementUnknown, TimeoutError):
             await self._leave_unclear(call)
@@ -264,11 +268,13 @@ class Calls:
             log.exception("attempt.placement_failed", attempt_id=order.attempt_id, campaign_id=order.campaign_id)
             await self._leave_unclear(call)
         else:
+            PLACEMENTS.labels("placed").inc()
             call.placed_at = call.placed_at or self._clock.now()
             self._advance(call, AttemptState.PLACED)
 
     async def _leave_unclear(self, call: Call) -> None:
         """It may be ringing. Events that still come count; else the reconciler asks the carrier."""
+        PLACEMENTS.labels("unknown").inc()
         if call.ended is not None:
             return
         order, now = call.order, self._clock.now()
@@ -282,6 +288,7 @@ class Calls:
                     states=[AttemptState.SENDING.value],
                     workers=[self._worker_id],
                     deadlines=[last_deadline(order, now)],
+                    tell=not self._clock.virtual,
                 )
             )
         if not adopted:
@@ -407,6 +414,7 @@ class Calls:
                 ringing_ats=[call.ringing_at for call in calls],
                 answered_ats=[call.answered_at for call in calls],
                 deadlines=[call.deadline_at(now) for call in calls],
+                tell=not self._clock.virtual,
             )
 
 

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from dialplane.core import campaign as states
 from dialplane.core.campaign import CampaignState, Policies, Transition
 from dialplane.core.disposition import Disposition
-from dialplane.engine.views import CampaignRecord, LogEntry, Progress, progress, record
-from dialplane.errors import Conflict, Invalid, InvalidTransition, NotFound
+from dialplane.core.retry import RetryPolicy
+from dialplane.engine.campaign_reader import CampaignReader, no_campaign
+from dialplane.engine.intake import ContactsFile, attach
+from dialplane.engine.jobs import IMPORT, enqueue
+from dialplane.engine.views import CampaignRecord
+from dialplane.errors import Conflict, Invalid, InvalidTransition
 from dialplane.ports import Carriers, Clock
-from dialplane.store.postgres import Database, Row, rows, sql
-from dialplane.store.turn import Turn, open_command
+from dialplane.store.postgres import Connection, Database, Row, rows, sql
+from dialplane.store.records import policies as policies_of
+from dialplane.store.turn import Turn, locked, open_command
 
-PAGE = 100
 SENDING_POLL_SECONDS = 0.01
 
 
-class Campaigns:
-    """Campaigns of one organization."""
+class NoMatch(Conflict):
+    """A redial of nobody."""
+
+
+class Campaigns(CampaignReader):
+    """Commands on campaigns of one organization, beside all that can be seen of them."""
 
     def __init__(self, database: Database, clock: Clock, organization_id: int, carriers: Carriers) -> None:
-        self._database = database
+        super().__init__(database, organization_id)
         self._clock = clock
         self._carriers = carriers
         self._organization_id = organization_id
-        self._of = {"organization_id": organization_id}
 
     # --- make ------------------------------------------------------------------------------------------------
 
@@ -49,26 +57,56 @@ class Campaigns:
         keep_open: bool = False,
         parent_id: int | None = None,
         id: int | None = None,
+        uuid: UUID | None = None,
+        source: str = "",
+        number_ids: Sequence[int] = (),
+        hidden: bool = False,
+        file: ContactsFile | None = None,
+        warnings: Sequence[str] = (),
     ) -> int:
-        """A draft; contacts come after it. Raises Invalid."""
-        if not name.strip():
-            raise Invalid("a campaign needs a name")
+        """A draft. Raises Invalid.
+
+        uuid: one that a campaign has already makes no second one, the answer is the first.
+        source: key of the stored file that it is made from. number_ids: its calls come from these; () is all of the
+        carrier's. hidden: in no list. file: is imported by a job; without one, contacts come after this.
+        warnings: go to its log.
+        """
         async with self._command() as turn:
-            campaign_id = await sql.create_campaign(
+            campaign_id, is_new = await self._insert(
                 turn.connection,
+                policies,
                 id=id,
-                uuid=uuid4(),
-                name=name.strip(),
+                uuid=uuid or uuid4(),
+                name=name,
                 keep_open=keep_open,
                 agent_id=agent_id,
                 carrier_id=carrier_id,
                 parent_id=parent_id,
+                source=file.key if file is not None else source,
+                number_ids=list(number_ids),
+                hidden=hidden,
                 now=turn.now,
-                **_settings(policies),
-                **self._of,
             )
-            await turn.log(campaign_id, "campaign.created", f"created as '{name.strip()}'")
-            return int(campaign_id)
+            if is_new:
+                await turn.log(campaign_id, "campaign.created", f"created as '{name.strip()}'")
+                await self._warn(turn, campaign_id, warnings)
+            if is_new and file is not None:
+                await attach(turn.connection, self._organization_id, campaign_id, file, turn.now)
+                await enqueue(turn.connection, IMPORT, [{**self._of, "campaign_id": campaign_id}])
+        return campaign_id
+
+    async def _insert(
+        self, connection: Connection, policies: Policies, *, name: str, uuid: UUID, **values: Any
+    ) -> tuple[int, bool]:
+        """The id of the campaign with this uuid, and whether it was made now."""
+        if not name.strip():
+            raise Invalid("a campaign needs a name")
+        made = await sql.create_campaign(
+            connection, name=name.strip(), uuid=uuid, **values, **_settings(policies), **self._of
+        )
+        if made is not None:
+            return int(made), True
+        return int(await sql.campaign_of_uuid(connection, uuid=uuid, **self._of)), False
 
     async def discard(self, campaign_id: int) -> list[str]:
         """Delete a draft with all it has: nothing of it was ever dialled. Raises NotFound, InvalidTransition.
@@ -94,8 +132,19 @@ class Campaigns:
             await sql.discard_draft(turn.connection, campaign_id=campaign_id, **self._of)
         return [row["key"] for row in files]
 
-    async def redial(self, campaign_id: int, dispositions: Sequence[Disposition], *, name: str | None = None) -> int:
-        """A draft over the contacts of a campaign whose last disposition is one of these. Raises Conflict, Invalid."""
+    async def redial(
+        self,
+        campaign_id: int,
+        dispositions: Sequence[Disposition],
+        *,
+        name: str | None = None,
+        retry: RetryPolicy | None = None,
+        uuid: UUID | None = None,
+    ) -> int:
+        """A draft over the contacts of a campaign whose last disposition is one of these.
+
+        retry: instead of the parent's. uuid: as for `create`. Raises Conflict, NoMatch, Invalid.
+        """
         if not dispositions:
             raise Invalid("a redial needs at least one disposition, such as busy or no_answer")
         parent = await self.get(campaign_id)
@@ -103,45 +152,86 @@ class Campaigns:
             raise InvalidTransition(
                 f"campaign {campaign_id} is {parent.state}: redial it once it has ended or is paused"
             )
-        child_id = await self.create(
+        policies = replace(parent.policies, retry=retry) if retry is not None else parent.policies
+        return await self._copy(
+            parent,
+            policies,
             name=name or f"{parent.name} (Redial)",
-            agent_id=parent.agent_id,
-            carrier_id=parent.carrier_id,
-            policies=parent.policies,
             parent_id=campaign_id,
+            uuid=uuid or uuid4(),
+            dispositions=[disposition.value for disposition in dispositions],
         )
-        async with self._command() as turn:
-            child = await self._row(turn, child_id)
+
+    async def duplicate(self, campaign_id: int, *, name: str | None = None, uuid: UUID | None = None) -> int:
+        """A draft with the settings of a campaign and all of its contacts, removed ones left out. Raises Conflict."""
+        original = await self.get(campaign_id)
+        if original.importing is not None:
+            raise Conflict(f"the import of {original.importing} is unfinished: wait for it")
+        name = name or f"{original.name} (Copy)"
+        return await self._copy(original, original.policies, name=name, parent_id=None, uuid=uuid or uuid4())
+
+    async def _copy(
+        self,
+        original: CampaignRecord,
+        policies: Policies,
+        *,
+        name: str,
+        parent_id: int | None,
+        uuid: UUID,
+        dispositions: Sequence[str] | None = None,
+    ) -> int:
+        """A draft with its contacts: all, or those with one of these dispositions. Raises NoMatch for none of them.
+
+        Nobody sees the draft before the commit, so the organization is locked only once its contacts are copied.
+        """
+        async with self._database.transaction() as connection:
+            copy_id, is_new = await self._insert(
+                connection,
+                policies,
+                id=None,
+                uuid=uuid,
+                name=name,
+                keep_open=original.keep_open and parent_id is None,
+                agent_id=original.agent_id,
+                carrier_id=original.carrier_id,
+                parent_id=parent_id,
+                source=original.source,
+                number_ids=list(original.number_ids),
+                hidden=False,
+                now=self._clock.now(),
+            )
+            if not is_new:
+                return copy_id
             copied = await sql.copy_contacts(
-                turn.connection,
-                campaign_id=child_id,
-                campaign_uuid=str(child["uuid"]),
-                parent_id=campaign_id,
-                dispositions=[disposition.value for disposition in dispositions],
-                now=turn.now,
+                connection,
+                campaign_id=copy_id,
+                campaign_uuid=str(uuid),
+                parent_id=original.id,
+                dispositions=dispositions,
+                now=self._clock.now(),
                 **self._of,
             )
+            if dispositions is not None and not copied:
+                raise NoMatch(f"no contact of campaign {original.id} ended as {', '.join(dispositions)}")
+            turn = await locked(connection, self._organization_id, self._clock.instant())
             await sql.seal(
-                turn.connection,
-                campaign_id=child_id,
+                connection,
+                campaign_id=copy_id,
                 sealed_sequence=copied,
                 contacts=copied,
-                variable_names=parent.variable_names,
+                variable_names=original.variable_names,
                 **self._of,
             )
-            await turn.log(child_id, "contacts.copied", f"{copied} contacts of campaign {campaign_id}")
-        if not copied:
-            await self.discard(child_id)
-            wanted = ", ".join(disposition.value for disposition in dispositions)
-            raise Conflict(f"no contact of campaign {campaign_id} ended as {wanted}")
-        return child_id
+            await turn.log(copy_id, "campaign.created", f"created as '{name}'")
+            await turn.log(copy_id, "contacts.copied", f"{copied} contacts of campaign {original.id}")
+        return copy_id
 
     # --- move ------------------------------------------------------------------------------------------------
 
     async def start(self, campaign_id: int) -> None:
         await self._probe(campaign_id)
         async with self._command() as turn:
-            await self._startable(turn, campaign_id)
+            await self._startable(turn, campaign_id, states.START)
             await self._move(turn, campaign_id, states.START, "started")
 
     async def schedule(self, campaign_id: int, starts_at: datetime) -> None:
@@ -149,7 +239,7 @@ class Campaigns:
         if starts_at.tzinfo is None:
             raise Invalid(f"the start {starts_at.isoformat()} has no time zone: write 2026-12-01T09:00:00+01:00")
         async with self._command() as turn:
-            await self._startable(turn, campaign_id)
+            await self._startable(turn, campaign_id, states.SCHEDULE)
             await self._move(turn, campaign_id, states.SCHEDULE, f"starts at {starts_at.isoformat()}")
             await sql.set_start(turn.connection, campaign_id=campaign_id, starts_at=starts_at, **self._of)
 
@@ -194,73 +284,29 @@ class Campaigns:
 
     async def change(self, campaign_id: int, policies: Policies, *, name: str | None = None) -> None:
         """New settings, from the next turn on. Raises InvalidTransition in a final state."""
+        await self.adjust(campaign_id, lambda _: policies, name=name)
+
+    async def adjust(
+        self,
+        campaign_id: int,
+        change: Callable[[Policies], Policies],
+        *,
+        name: str | None = None,
+        warnings: Sequence[str] = (),
+    ) -> None:
+        """The same for a part of the settings: two who change different parts at once both succeed."""
         async with self._command() as turn:
-            before = record(await self._row(turn, campaign_id))
-            changed = await sql.set_settings(
-                turn.connection, campaign_id=campaign_id, name=name or before.name, **_settings(policies), **self._of
-            )
-            if changed is None:
-                raise InvalidTransition(f"campaign {campaign_id} is {before.state}: its settings are final")
-            details = _changes(before, policies, name or before.name)
-            what = ", ".join(f"{key}: {old} -> {new}" for key, (old, new) in details.items()) or "nothing"
+            row = await self._row(turn, campaign_id)
+            old = {"name": row["name"], **_settings(policies_of(row))}
+            new = {"name": name or row["name"], **_settings(change(policies_of(row)))}
+            if await sql.set_settings(turn.connection, campaign_id=campaign_id, **new, **self._of) is None:
+                raise InvalidTransition(f"campaign {campaign_id} is {row['state']}: its settings are final")
+            details = {key: (old[key], new[key]) for key in old if old[key] != new[key]}
+            what = ", ".join(f"{key}: {before} -> {after}" for key, (before, after) in details.items()) or "nothing"
             await turn.log(campaign_id, "settings.changed", f"changed {what}", details=details)
+            await self._warn(turn, campaign_id, warnings)
 
-    # --- look ------------------------------------------------------------------------------------------------
-
-    async def get(self, campaign_id: int) -> CampaignRecord:
-        async with self._database.connection() as connection:
-            found = await sql.campaign(connection, campaign_id=campaign_id, **self._of)
-        if found is None:
-            raise NotFound(f"there is no campaign {campaign_id}; `dialplane campaign list` shows those there are")
-        return record(found)
-
-    async def page(self, *, before: int | None = None, limit: int = PAGE) -> list[Row]:
-        """Newest first: id, uuid, name, state, total, created_at, started_at, ended_at."""
-        async with self._database.connection() as connection:
-            return await rows(sql.campaigns(connection, before=before, limit=limit, **self._of))
-
-    async def progress(self, campaign_ids: Sequence[int]) -> dict[int, Progress]:
-        """Read from counters and open attempts, whatever the size of the campaign."""
-        async with self._database.connection() as connection:
-            counted = await rows(sql.progress(connection, campaign_ids=campaign_ids, **self._of))
-            calls = await rows(sql.open_calls(connection, campaign_ids=campaign_ids, **self._of))
-            totals = await rows(sql.totals(connection, campaign_ids=campaign_ids, **self._of))
-        found: dict[int, Progress] = {}
-        for row in totals:
-            measures = {r["measure"]: r["value"] for r in counted if r["campaign_id"] == row["id"]}
-            ours = [r for r in calls if r["campaign_id"] == row["id"]]
-            found[row["id"]] = progress(row, measures, ours)
-        return found
-
-    async def skip_reasons(self, campaign_id: int) -> dict[str, int]:
-        """Contacts that were never called, by reason."""
-        async with self._database.connection() as connection:
-            found = await rows(sql.skip_reasons(connection, campaign_id=campaign_id, **self._of))
-        reasons = {row["skip_reason"]: row["contacts"] for row in found}
-        campaign = await self.get(campaign_id)
-        if campaign.state is CampaignState.CANCELLED:
-            left = (await self.progress([campaign_id]))[campaign_id].skipped - sum(reasons.values())
-            if left > 0:
-                reasons["cancelled"] = left
-        return reasons
-
-    async def rejected_rows(self, campaign_id: int) -> int:
-        async with self._database.connection() as connection:
-            return int(await sql.rejected_rows(connection, campaign_id=campaign_id, **self._of))
-
-    async def zones(self, campaign_id: int) -> list[tuple[str, ...]]:
-        """The candidate zones of its contacts, a group each."""
-        async with self._database.connection() as connection:
-            found = await rows(sql.zones_of(connection, campaign_id=campaign_id, **self._of))
-        return [tuple(row["zones"]) for row in found]
-
-    async def log(self, campaign_id: int, *, before: int | None = None, limit: int = PAGE) -> list[LogEntry]:
-        """Newest first."""
-        async with self._database.connection() as connection:
-            found = await rows(
-                sql.log_page(connection, campaign_id=campaign_id, before=before, limit=limit, **self._of)
-            )
-        return [LogEntry(**dict(row)) for row in found]
+    # --- wait ------------------------------------------------------------------------------------------------
 
     async def wait_until_sent(
         self, *, campaign_id: int | None = None, contact_ids: Sequence[int] = (), to_numbers: Sequence[str] = ()
@@ -302,17 +348,22 @@ class Campaigns:
     async def _row(self, turn: Turn, campaign_id: int) -> Row:
         found: Row | None = await sql.campaign(turn.connection, campaign_id=campaign_id, **self._of)
         if found is None:
-            raise NotFound(f"there is no campaign {campaign_id}; `dialplane campaign list` shows those there are")
+            raise no_campaign(campaign_id)
         return found
 
-    async def _startable(self, turn: Turn, campaign_id: int) -> None:
+    async def _startable(self, turn: Turn, campaign_id: int, transition: Transition) -> None:
+        """While its file is being imported it may start: contacts are called once the import has sealed them."""
         row = await self._row(turn, campaign_id)
-        if row["importing"]:
-            raise Conflict(f"the import of {row['importing']} is unfinished: wait for it, or finish it with --resume")
-        if not row["total"] and not row["keep_open"]:
+        _check_state(row, transition)
+        if not row["total"] and not row["keep_open"] and not row["importing"]:
             raise Conflict(f"campaign {campaign_id} has no contacts")
-        if not await sql.has_number(turn.connection, carrier_id=row["carrier_id"], **self._of):
+        numbers = {"carrier_id": row["carrier_id"], "number_ids": row["number_ids"]}
+        if not await sql.has_number(turn.connection, **numbers, **self._of):
             raise Conflict(f"carrier '{row['carrier_name']}' has no active number to call from")
+
+    async def _warn(self, turn: Turn, campaign_id: int, warnings: Sequence[str]) -> None:
+        for warning in warnings:
+            await turn.log(campaign_id, "campaign.warned", warning, level="warning")
 
     async def _move(
         self, turn: Turn, campaign_id: int, transition: Transition, message: str, reason: str = "", level: str = "info"
@@ -328,12 +379,16 @@ class Campaigns:
             **self._of,
         )
         if moved is None:
-            wanted = " or ".join(sorted(transition.before))
-            raise InvalidTransition(
-                f"campaign {campaign_id} is {row['state']}; {transition.verb} is possible from {wanted}"
-            )
+            _check_state(row, transition)
+        assert moved is not None, "a state changes under the organization's lock alone"
         await turn.log(campaign_id, f"campaign.{transition.after.value}", message, level=level)
         return moved
+
+
+def _check_state(row: Row, transition: Transition) -> None:
+    if row["state"] not in transition.before:
+        wanted = " or ".join(sorted(transition.before))
+        raise InvalidTransition(f"campaign {row['id']} is {row['state']}; {transition.verb} is possible from {wanted}")
 
 
 def _settings(policies: Policies) -> dict[str, Any]:
@@ -344,10 +399,3 @@ def _settings(policies: Policies) -> dict[str, Any]:
         "retry": policies.retry.to_json(),
         "breaker": policies.breaker.to_json(),
     }
-
-
-def _changes(before: CampaignRecord, after: Policies, name: str) -> dict[str, tuple[Any, Any]]:
-    """setting -> (old, new), for the log."""
-    old = {"name": before.name, **_settings(before.policies)}
-    new = {"name": name, **_settings(after)}
-    return {key: (old[key], new[key]) for key in old if old[key] != new[key]}

@@ -38,6 +38,10 @@ _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # where surrogateescape puts bytes that it cannot decode
 
 
+class EmptyFile(Invalid):
+    """A file that holds nothing."""
+
+
 class _Unreadable(Exception):
     """What is wrong with the row being read; the reader of rows adds which one that is."""
 
@@ -72,7 +76,7 @@ def open_table(chunks: Iterable[bytes], *, name: str) -> Table:
     rows = _rows(lines, delimiter, name)
     header = next((row for row in rows if any(cell.strip() for cell in row.cells)), None)
     if header is None:
-        raise Invalid(f"{name} holds nothing but blank lines")
+        raise EmptyFile(f"{name} holds nothing but blank lines")
     return Table(header=header.cells, rows=rows, delimiter=delimiter, _text=text)
 
 
@@ -114,7 +118,7 @@ class _Text:
 
     def _refuse(self, first: bytes) -> None:
         if not first:
-            raise Invalid(f"{self.name} is empty")
+            raise EmptyFile(f"{self.name} is empty")
         for magic, what in _OTHER_FILES:
             if first.startswith(magic):
                 raise Invalid(f"{self.name} {what}")

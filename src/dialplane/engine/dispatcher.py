@@ -74,13 +74,14 @@ class Dispatcher:
             if turn is None:
                 return None
             ahead = self._clock.now() - turn.now
-            found = await settle(turn.connection, organization_id, self._worker_id, ended)
+            found = await settle(turn.connection, organization_id, self._worker_id, ended, tell=turn.tell)
             return await self._dispatch(turn, room, {*faults, *found}, ahead)
 
     async def settle_alone(self, organization_id: int, ended: Sequence[EndedCall]) -> set[Fault]:
         """Settle without a turn, while another worker holds the organization."""
         async with self._database.short_transaction() as connection:
-            return await settle(connection, organization_id, self._worker_id, ended)
+            tell = not self._clock.virtual
+            return await settle(connection, organization_id, self._worker_id, ended, tell=tell)
 
     async def _dispatch(self, turn: Turn, room: int, faults: set[Fault], ahead: timedelta) -> TurnResult:
         load = await turn.load()

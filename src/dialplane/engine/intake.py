@@ -7,16 +7,19 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 
+from dialplane.core.campaign import FAIL_IMPORT
 from dialplane.core.intake import Columns, NewContact, Reject, Row, decide, missing_columns
 from dialplane.core.window import known_zone
 from dialplane.engine.contact_file import Table, open_table
 from dialplane.engine.numbering import read_number
+from dialplane.engine.screening import Screening, screen
 from dialplane.errors import Conflict, Invalid, NotFound
 from dialplane.ports import Clock, Files
 from dialplane.store.postgres import Connection, Database, rows, sql
@@ -33,6 +36,15 @@ class Imported:
 
     contacts: int
     rejects: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactsFile:
+    """A file that is in the store already. default_region: as `check_region` returns it."""
+
+    key: str
+    name: str
+    default_region: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +80,23 @@ class Intake:
                 raise Invalid(f"{path.name} has a header and no contacts below it")
         return columns
 
+    async def screen(self, file: ContactsFile, required: frozenset[str], *, thorough: bool) -> Screening:
+        """What is wrong with a stored file, found out in a thread. Raises NotFound and what `screening.screen` does."""
+
+        def read() -> Screening:
+            chunks = self._files.read(file.key)
+            region = file.default_region
+            return screen(chunks, name=file.name, required=required, default_region=region, thorough=thorough)
+
+        return await asyncio.to_thread(read)
+
     async def store(self, campaign_id: int, path: Path, default_region: str | None) -> None:
         """Keep a copy of the file as the campaign's; from here on the import can be finished whatever happens."""
         key = f"contacts/{self._organization_id}/{uuid4()}.csv"
         await asyncio.to_thread(self._files.put, key, path)
-        try:
-            async with self._database.transaction() as connection:
-                file_id = await sql.create_contact_file(
-                    connection,
-                    uuid=uuid4(),
-                    campaign_id=campaign_id,
-                    name=path.name,
-                    key=key,
-                    default_region=default_region,
-                    now=self._clock.now(),
-                    **self._of,
-                )
-        except asyncpg.UniqueViolationError:
-            raise Conflict(f"another file of campaign {campaign_id} is being imported: wait for it") from None
-        if file_id is None:
-            raise NotFound(f"there is no campaign {campaign_id}")
+        file = ContactsFile(key=key, name=path.name, default_region=default_region)
+        async with self._database.transaction() as connection:
+            await attach(connection, self._organization_id, campaign_id, file, self._clock.now())
 
     async def run(
         self,
@@ -108,6 +117,9 @@ class Intake:
             return None
         table = open_table(self._files.read(file["key"]), name=file["name"])
         columns = _columns(table, required)
+        names = list(dict.fromkeys([*campaign["variable_names"], *(name for _, name in columns.variables)]))
+        async with self._database.connection() as connection:
+            await sql.name_variables(connection, campaign_id=campaign_id, variable_names=names, **self._of)
         batches = _batches(table.rows, columns, file["default_region"], required, after=file["rows_read"])
         batch = _Batch(self._of, campaign_id, str(campaign["uuid"]), file["id"], file["sequence_base"], columns)
         while (decided := await asyncio.to_thread(next, batches, None)) is not None:
@@ -119,8 +131,41 @@ class Intake:
                     f"{file['name']}, row {first.row_number}, {first.field or 'whole row'}: {first.reason}; {first.fix}"
                     ". --strict accepts no bad row, so nothing was imported"
                 )
-        names = list(dict.fromkeys([*campaign["variable_names"], *(name for _, name in columns.variables)]))
         return await self._seal(file["id"], names)
+
+    async def give_up(self, campaign_id: int, reason: str) -> None:
+        """The campaign's unfinished file cannot be read on: the campaign fails, and keeps what was read before.
+
+        Whoever resumes it calls those. A campaign without an unfinished file is left as it is.
+        """
+        async with open_command(self._database, self._organization_id, self._clock.instant()) as turn:
+            of = {"campaign_id": campaign_id, **self._of}
+            failed = await sql.fail_file(turn.connection, error=reason, now=turn.now, **of)
+            if failed is None:
+                return
+            campaign = await sql.campaign(turn.connection, **of)
+            await sql.seal(
+                turn.connection,
+                sealed_sequence=failed["sealed_sequence"],
+                contacts=failed["contacts"],
+                variable_names=campaign["variable_names"],
+                **of,
+            )
+            kept = f"{failed['contacts']} contacts before the fault are kept, {failed['rejects']} rows rejected"
+            details = {"file": failed["name"], "contacts": failed["contacts"], "rejects": failed["rejects"]}
+            await turn.log(campaign_id, "contacts.import_failed", f"{reason}; {kept}", level="error", details=details)
+            moved = await sql.move_campaign(
+                turn.connection,
+                states=[state.value for state in FAIL_IMPORT.before],
+                state=FAIL_IMPORT.after.value,
+                reason=reason,
+                now=turn.now,
+                **of,
+            )
+            if moved is not None:
+                await turn.take_back(campaign_id=campaign_id)
+                await turn.log(campaign_id, "campaign.failed", f"failed: {reason}", level="error")
+            await sql.wake(turn.connection, now=turn.now, **self._of)
 
     async def _write(self, batch: _Batch, decided: _Decided) -> list[Reject]:
         """One batch in one transaction: contacts, rejects, and how far the file has been read."""
@@ -221,7 +266,9 @@ class Intake:
             await connection.execute("ANALYZE contact")
         return Imported(contacts=done["contacts"], rejects=done["rejects"])
 
-    async def rejects_page(self, campaign_id: int, after: tuple[int, int]) -> tuple[list[RejectedRow], tuple[int, int]]:
+    async def rejects_page(
+        self, campaign_id: int, after: tuple[int, int], limit: int = REJECTS_PAGE
+    ) -> tuple[list[RejectedRow], tuple[int, int]]:
         """Rejected rows in the order of the file, after (file id, row), and where the next page begins."""
         async with self._database.connection() as connection:
             page = sql.rejects_page(
@@ -229,7 +276,7 @@ class Intake:
                 campaign_id=campaign_id,
                 after_file=after[0],
                 after_row=after[1],
-                limit=REJECTS_PAGE,
+                limit=limit,
                 **self._of,
             )
             found = await rows(page)
@@ -237,6 +284,30 @@ class Intake:
         return [
             RejectedRow(row["row_number"], row["field"], row["value"], row["reason"], row["fix"]) for row in found
         ], last
+
+
+async def attach(
+    connection: Connection, organization_id: int, campaign_id: int, file: ContactsFile, now: datetime
+) -> None:
+    """The campaign's next file to import, in the connection's transaction.
+
+    Raises Conflict while another one is being imported, NotFound.
+    """
+    try:
+        file_id = await sql.create_contact_file(
+            connection,
+            organization_id=organization_id,
+            uuid=uuid4(),
+            campaign_id=campaign_id,
+            name=file.name,
+            key=file.key,
+            default_region=file.default_region,
+            now=now,
+        )
+    except asyncpg.UniqueViolationError:
+        raise Conflict(f"another file of campaign {campaign_id} is being imported: wait for it") from None
+    if file_id is None:
+        raise NotFound(f"there is no campaign {campaign_id}")
 
 
 async def zone_groups(

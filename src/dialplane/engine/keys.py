@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import uuid4
 
-from dialplane.errors import NotFound
-from dialplane.store.postgres import Database, Row, rows, sql
+from dialplane.errors import Invalid, NotFound
+from dialplane.store.postgres import Connection, Database, Row, rows, sql
 
 PREFIX = "dp_"
 SHOWN_CHARACTERS = 11  # of a key, for people to recognise it by
 USED_EVERY = timedelta(minutes=1)  # how exact `last_used_at` is
+KEY, LOGIN = "key", "login"
 
 
 class Role(StrEnum):
@@ -31,10 +32,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who shows a valid key. person_id: of somebody who signed in."""
+    """Who shows a valid key. kind: KEY, or LOGIN of the person who signed in."""
 
     organization_id: int
     key_id: int
+    kind: str
     name: str
     role: Role
     person_id: int | None
@@ -62,6 +64,7 @@ async def identify(database: Database, key: str) -> Caller | None:
     return Caller(
         organization_id=found["organization_id"],
         key_id=found["id"],
+        kind=found["kind"],
         name=found["name"],
         role=Role(found["role"]),
         person_id=found["person_id"],
@@ -76,59 +79,100 @@ async def create_key(
     *,
     expires_at: datetime | None = None,
     person_id: int | None = None,
-    kind: str = "key",
-    key: str | None = None,
+    kind: str = KEY,
 ) -> NewKey:
-    """key: its text, where somebody has chosen one."""
-    key = key or PREFIX + secrets.token_urlsafe(32)
-    now = datetime.now(UTC)
+    """A new key, with an end or without. Raises Invalid for an end that has passed."""
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise Invalid(f"expires_at, {expires_at.isoformat()}, has passed: the key would open nothing")
+    key = PREFIX + secrets.token_urlsafe(32)
     async with database.connection() as connection:
-        key_id = await sql.create_key(
-            connection,
-            organization_id=organization_id,
-            uuid=uuid4(),
-            kind=kind,
-            name=name,
-            role=role.value,
-            prefix=key[:SHOWN_CHARACTERS] if len(key) > 2 * SHOWN_CHARACTERS else key[:3],
-            digest=_digest(key),
-            person_id=person_id,
-            expires_at=expires_at,
-            now=now,
+        return await _insert(
+            connection, organization_id, name, role, key, kind=kind, expires_at=expires_at, person_id=person_id
         )
-    return NewKey(id=key_id, key=key, prefix=key[:SHOWN_CHARACTERS], created_at=now)
 
 
 async def ensure_key(database: Database, organization_id: int, key: str) -> None:
     """The operator's own key opens the organization as its owner; once made, it can be revoked like any other."""
     async with database.transaction() as connection:
         await sql.lock_organization_names(connection)
-        known = await sql.key_known(connection, organization_id=organization_id, digest=_digest(key))
-    if not known:
-        await create_key(database, organization_id, "DIALPLANE_API_KEY", Role.OWNER, key=key)
+        if not await sql.key_known(connection, organization_id=organization_id, digest=_digest(key)):
+            await _insert(connection, organization_id, "DIALPLANE_API_KEY", Role.OWNER, key)
 
 
-async def keys(database: Database, organization_id: int, *, before: int | None = None, limit: int = 100) -> list[Row]:
-    """Newest first, revoked ones included, sign-ins not."""
+async def _insert(
+    connection: Connection,
+    organization_id: int,
+    name: str,
+    role: Role,
+    key: str,
+    *,
+    kind: str = KEY,
+    expires_at: datetime | None = None,
+    person_id: int | None = None,
+) -> NewKey:
+    now = datetime.now(UTC)
+    prefix = key[:SHOWN_CHARACTERS] if len(key) > 2 * SHOWN_CHARACTERS else key[:3]
+    key_id = await sql.create_key(
+        connection,
+        organization_id=organization_id,
+        uuid=uuid4(),
+        kind=kind,
+        name=name,
+        role=role.value,
+        prefix=prefix,
+        digest=_digest(key),
+        person_id=person_id,
+        expires_at=expires_at,
+        now=now,
+    )
+    return NewKey(id=key_id, key=key, prefix=prefix, created_at=now)
+
+
+async def keys(
+    database: Database,
+    organization_id: int,
+    *,
+    with_revoked: bool = True,
+    before: int | None = None,
+    limit: int = 1000,
+) -> list[Row]:
+    """Newest first, sign-ins not among them."""
     async with database.connection() as connection:
-        return await rows(sql.keys_page(connection, organization_id=organization_id, before=before, limit=limit))
+        return await rows(
+            sql.keys_page(
+                connection, organization_id=organization_id, with_revoked=with_revoked, before=before, limit=limit
+            )
+        )
 
 
 async def revoke_key(database: Database, organization_id: int, key_id: int) -> None:
     """It opens nothing from now on. Raises NotFound."""
-    await _set_revoked(database, organization_id, key_id, datetime.now(UTC))
+    await _set_revoked(database, organization_id, key_id, KEY, datetime.now(UTC))
 
 
 async def reactivate_key(database: Database, organization_id: int, key_id: int) -> None:
     """Raises NotFound."""
-    await _set_revoked(database, organization_id, key_id, None)
+    await _set_revoked(database, organization_id, key_id, KEY, None)
 
 
-async def _set_revoked(database: Database, organization_id: int, key_id: int, at: datetime | None) -> None:
+async def sign_out(database: Database, caller: Caller) -> None:
+    """The sign-in ends; another one of the same person does not. Raises NotFound for a key that is none."""
+    await _set_revoked(database, caller.organization_id, caller.key_id, LOGIN, datetime.now(UTC))
+
+
+async def forget_logins(database: Database, organization_id: int, *, before: datetime) -> None:
+    """Delete sign-ins that ended before this instant."""
     async with database.connection() as connection:
-        changed = await sql.set_key_revoked(connection, organization_id=organization_id, key_id=key_id, revoked_at=at)
+        await sql.forget_logins(connection, organization_id=organization_id, before=before)
+
+
+async def _set_revoked(database: Database, organization_id: int, key_id: int, kind: str, at: datetime | None) -> None:
+    async with database.connection() as connection:
+        changed = await sql.set_key_revoked(
+            connection, organization_id=organization_id, key_id=key_id, kind=kind, revoked_at=at
+        )
     if changed is None:
-        raise NotFound(f"there is no API key {key_id}")
+        raise NotFound("API key not found")
 
 
 def _digest(key: str) -> bytes:

@@ -81,6 +81,12 @@ def read_number(text: str, default_region: str | None) -> PhoneNumber | NumberFa
     return number or _read_any(text, default_region)
 
 
+def region_of(e164: str) -> str | None:
+    """The region that a number belongs to, such as 'US'; None where it is not one region's."""
+    region = phonenumbers.region_code_for_number(phonenumbers.parse(e164))
+    return region if region in phonenumbers.SUPPORTED_REGIONS else None
+
+
 def _read_international(digits: str) -> PhoneNumber | None:
     """What phonenumbers would say of + and digits, at an eighth of its cost; None where that takes more than a look."""
     if not _INTERNATIONAL.fullmatch(digits):

@@ -49,14 +49,17 @@ def refused(ended_at: datetime, disposition: Disposition, cause: str, sip_status
 
 
 async def settle(
-    connection: Connection, organization_id: int, worker_id: UUID, ended: Sequence[EndedCall]
+    connection: Connection, organization_id: int, worker_id: UUID, ended: Sequence[EndedCall], *, tell: bool
 ) -> set[Fault]:
-    """Write what the calls came to and move their contacts on. Calls that had been settled before change nothing."""
+    """Write what the calls came to and move their contacts on. Calls that had been settled before change nothing.
+
+    tell: with an event each.
+    """
     if not ended:
         return set()
     # Of two ends of one attempt, that of the call itself counts, and not that of a sending.
     once = list({call.attempt_id: call for call in sorted(ended, key=lambda call: call.sent_at is None)}.values())
-    settled = await _end_attempts(connection, organization_id, once)
+    settled = await _end_attempts(connection, organization_id, once, tell=tell)
     if not settled:
         return set()
     await _settle_contacts(connection, organization_id, worker_id, settled)
@@ -68,7 +71,9 @@ async def settle(
     }
 
 
-async def _end_attempts(connection: Connection, organization_id: int, ended: Sequence[EndedCall]) -> list[Row]:
+async def _end_attempts(
+    connection: Connection, organization_id: int, ended: Sequence[EndedCall], *, tell: bool
+) -> list[Row]:
     outcomes = [call.outcome for call in ended]
     return await rows(
         sql.end_attempts(
@@ -87,6 +92,7 @@ async def _end_attempts(connection: Connection, organization_id: int, ended: Seq
             gathered=[_gathered(outcome.conversation) for outcome in outcomes],
             recordings=[outcome.recording for outcome in outcomes],
             sent_ats=[call.sent_at for call in ended],
+            tell=tell,
         )
     )
 

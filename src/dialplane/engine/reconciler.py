@@ -123,6 +123,7 @@ class Reconciler:
                     states=[row["state"]],
                     workers=[row["worker_id"]],
                     deadlines=[deadline],
+                    tell=not self._clock.virtual,
                 )
             )
         return bool(adopted)
@@ -182,6 +183,8 @@ class Reconciler:
         resting = campaign.trunk.suspended_until is not None and campaign.trunk.suspended_until > turn.now
         if resting or contact["contact_state"] != ContactState.DIALING:
             return None
+        if order.from_number not in {caller_id.e164 for caller_id in campaign.trunk.numbers.caller_ids}:
+            return None  # the number, or its carrier, was switched off meanwhile
         zones = (await turn.zone_groups([contact["zone_group_id"]]))[contact["zone_group_id"]]
         closes = plan.closes_at(campaign.policies.window.opening(zones, turn.now))
         if plan.callable_at(campaign.policies.window, zones, turn.now) != turn.now:
@@ -227,7 +230,7 @@ class Reconciler:
         ended: Sequence[EndedCall] = [
             EndedCall(organization_id=turn.organization_id, attempt_id=order.attempt_id, outcome=outcome, spent=spent)
         ]
-        await settle(turn.connection, turn.organization_id, self._worker_id, ended)
+        await settle(turn.connection, turn.organization_id, self._worker_id, ended, tell=turn.tell)
         await turn.schedule(turn.now, exclusively=False)
         self._asked.pop(order.attempt_id, None)
         self._calls.forget(order.attempt_uuid)

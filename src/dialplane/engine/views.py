@@ -16,6 +16,19 @@ from dialplane.store.records import policies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecord:
+    """The latest contacts file of a campaign. state: importing, imported or failed. rows: read so far."""
+
+    name: str
+    key: str
+    state: str
+    error: str
+    rows: int
+    contacts: int
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignRecord:
     """A campaign as people see it."""
 
@@ -31,6 +44,9 @@ class CampaignRecord:
     carrier_id: int
     carrier_name: str
     parent_id: int | None
+    source: str  # key of the stored file that it was made from
+    number_ids: Sequence[int]  # its calls come from these; empty: all of its carrier
+    hidden: bool
     policies: Policies
     variable_names: Sequence[str]
     total: int
@@ -40,6 +56,11 @@ class CampaignRecord:
     starts_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    file: FileRecord | None = None
+    rejects: int = 0  # rows of its files that are no contacts
+    redialed_id: int | None = None  # the newest redial of it
+    carrier_cps: float | None = None
+    organization_cps: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +93,41 @@ class LogEntry:
     details: Mapping[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignView:
+    """A campaign with its numbers and its latest warnings and errors, oldest first."""
+
+    record: CampaignRecord
+    progress: Progress
+    faults: Sequence[LogEntry]
+
+
+_MADE = ("state", "policies", "file", "importing", "total")
+
+
 def record(row: Row) -> CampaignRecord:
-    plain = {key: row[key] for key in CampaignRecord.__dataclass_fields__ if key not in ("state", "policies")}
-    return CampaignRecord(state=CampaignState(row["state"]), policies=policies(row), **plain)
+    """An answer of `campaign_records`; `total` has the contacts of a file that is still being imported."""
+    plain = {key: row[key] for key in CampaignRecord.__dataclass_fields__ if key not in _MADE}
+    file = _file(row)
+    importing = file if file is not None and file.state == "importing" else None
+    return CampaignRecord(
+        state=CampaignState(row["state"]),
+        policies=policies(row),
+        file=file,
+        importing=importing.name if importing else None,
+        total=row["total"] + (importing.contacts if importing else 0),
+        **plain,
+    )
+
+
+def _file(row: Row) -> FileRecord | None:
+    if row["file_key"] is None:
+        return None
+    return FileRecord(**{name: row[f"file_{name}"] for name in FileRecord.__dataclass_fields__})
+
+
+def entry(row: Row) -> LogEntry:
+    return LogEntry(**{name: row[name] for name in LogEntry.__dataclass_fields__})
 
 
 def progress(row: Row, measures: Mapping[str, int], calls: Sequence[Row]) -> Progress:

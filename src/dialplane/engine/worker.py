@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ from dialplane.engine.dispatcher import Dispatcher, TurnResult
 from dialplane.engine.outcomes import EndedCall, Fault
 from dialplane.engine.reconciler import Reconciler
 from dialplane.errors import EnvironmentFault, InvalidTransition
+from dialplane.metrics import CLAIMS, REFILL, TURNS
 from dialplane.ports import Agents, Carriers, Clock
 from dialplane.store.postgres import CONNECTION_FAULTS, Database, describe, rows, sql
 
@@ -183,10 +184,20 @@ class Worker:
         if result is None:
             self._faults[organization_id] |= await self._dispatcher.settle_alone(organization_id, ended)
             self._turn_at[organization_id] = self._clock.now() + TAKEN_PAUSE
+            TURNS.labels("taken").inc()
         else:
+            TURNS.labels("ran").inc()
+            self._count(ended, result)
             self._faults[organization_id] = result.watched
             self._plan_next(organization_id, result)
         del self._unsettled[organization_id]
+
+    def _count(self, ended: Sequence[EndedCall], result: TurnResult) -> None:
+        """Lines that this turn gave back and took again: the clock is the one that the calls ended by."""
+        CLAIMS.inc(len(result.orders))
+        now = self._clock.now()
+        for call, _ in zip(ended, result.orders, strict=False):
+            REFILL.observe(max(0.0, (now - call.outcome.ended_at).total_seconds()))
 
     def _plan_next(self, organization_id: int, result: TurnResult) -> None:
         self.calls.add(result.orders, result.ahead)

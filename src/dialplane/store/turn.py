@@ -26,8 +26,9 @@ from dialplane.store.records import (
 class Turn:
     """Statements of one turn. `now` is the instant read with the lock; everything in the turn computes with it."""
 
-    def __init__(self, connection: Connection, organization: Row) -> None:
+    def __init__(self, connection: Connection, organization: Row, *, tell: bool) -> None:
         self.connection = connection
+        self.tell = tell  # whether anybody could listen to events: not in virtual time
         self.organization_id: int = organization["id"]
         self.now: datetime = organization["now"]
         self.max_lines: int = organization["max_lines"]
@@ -295,6 +296,7 @@ class Turn:
             event=event,
             message=message,
             details=None if details is None else dict(details),
+            tell=self.tell,
         )
 
     async def add_progress(self, worker_id: UUID, counts: Mapping[tuple[int, str], int]) -> None:
@@ -318,7 +320,7 @@ async def open_turn(
     lock = sql.await_organization if wait else sql.lock_organization
     async with database.short_transaction() as connection:
         organization = await lock(connection, organization_id=organization_id, now=now)
-        yield None if organization is None else Turn(connection, organization)
+        yield None if organization is None else Turn(connection, organization, tell=now is None)
 
 
 @asynccontextmanager
@@ -326,6 +328,11 @@ async def open_command(database: Database, organization_id: int, now: datetime |
     """The same for a command, which waits for the lock; one that is stopped in the middle loses it after a second."""
     async with database.transaction() as connection:
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '1s'")
-        organization = await sql.await_organization(connection, organization_id=organization_id, now=now)
-        assert organization is not None, f"organization {organization_id} is gone"
-        yield Turn(connection, organization)
+        yield await locked(connection, organization_id, now)
+
+
+async def locked(connection: Connection, organization_id: int, now: datetime | None) -> Turn:
+    """The same in a transaction that has begun already."""
+    organization = await sql.await_organization(connection, organization_id=organization_id, now=now)
+    assert organization is not None, f"organization {organization_id} is gone"
+    return Turn(connection, organization, tell=now is None)

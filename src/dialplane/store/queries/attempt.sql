@@ -12,24 +12,33 @@ FROM (
 WHERE a.organization_id = :organization_id AND a.id = g.id
 RETURNING a.id, g.at;
 
--- name: mark(organization_id, ids, states, carrier_call_ids, placed_ats, ringing_ats, answered_ats, deadlines)!
--- Progress of calls. States only go forward; a late or doubled event changes nothing.
-UPDATE attempt a
-SET state = m.state, deadline_at = m.deadline_at,
-    carrier_call_id = coalesce(m.carrier_call_id, a.carrier_call_id),
-    placed_at = coalesce(a.placed_at, m.placed_at),
-    ringing_at = coalesce(a.ringing_at, m.ringing_at),
-    answered_at = coalesce(a.answered_at, m.answered_at)
-FROM unnest(:ids::bigint[], :states::text[], :carrier_call_ids::text[], :placed_ats::timestamptz[], :ringing_ats::timestamptz[],
-            :answered_ats::timestamptz[], :deadlines::timestamptz[])
-     AS m (id, state, carrier_call_id, placed_at, ringing_at, answered_at, deadline_at)
-WHERE a.organization_id = :organization_id AND a.id = m.id AND a.ended_at IS NULL
-  AND array_position(ARRAY['intended', 'sending', 'unknown', 'placed', 'ringing', 'answered'], a.state)
-    < array_position(ARRAY['intended', 'sending', 'unknown', 'placed', 'ringing', 'answered'], m.state);
+-- name: mark(organization_id, ids, states, carrier_call_ids, placed_ats, ringing_ats, answered_ats, deadlines, tell)!
+-- Progress of calls. States only go forward; a late or doubled event changes nothing. `tell`: with an event each, whose
+-- place is explained in event.sql.
+WITH moved AS (
+    UPDATE attempt a
+    SET state = m.state, deadline_at = m.deadline_at,
+        carrier_call_id = coalesce(m.carrier_call_id, a.carrier_call_id),
+        placed_at = coalesce(a.placed_at, m.placed_at),
+        ringing_at = coalesce(a.ringing_at, m.ringing_at),
+        answered_at = coalesce(a.answered_at, m.answered_at),
+        told_in = CASE WHEN :tell::boolean THEN greatest(a.told_in, pg_current_xact_id()::text::bigint) END
+    FROM unnest(:ids::bigint[], :states::text[], :carrier_call_ids::text[], :placed_ats::timestamptz[],
+                :ringing_ats::timestamptz[], :answered_ats::timestamptz[], :deadlines::timestamptz[])
+         AS m (id, state, carrier_call_id, placed_at, ringing_at, answered_at, deadline_at)
+    WHERE a.organization_id = :organization_id AND a.id = m.id AND a.ended_at IS NULL
+      AND array_position(ARRAY['intended', 'sending', 'unknown', 'placed', 'ringing', 'answered'], a.state)
+        < array_position(ARRAY['intended', 'sending', 'unknown', 'placed', 'ringing', 'answered'], m.state)
+    RETURNING a.id, a.campaign_id, a.state, a.told_in
+)
+INSERT INTO event (organization_id, transaction_id, campaign_id, attempt_id, kind, at)
+SELECT :organization_id, told_in, campaign_id, id, 'attempt.' || state, statement_timestamp()
+FROM moved WHERE told_in IS NOT NULL;
 
--- name: end_attempts(organization_id, ids, dispositions, spent, ended_ats, placed_ats, ringing_ats, answered_ats, sip_statuses, causes, transcripts, gathered, recordings, sent_ats)
+-- name: end_attempts(organization_id, ids, dispositions, spent, ended_ats, placed_ats, ringing_ats, answered_ats, sip_statuses, causes, transcripts, gathered, recordings, sent_ats, tell)
 -- Ends attempts once; answers with what the retry decision needs. One that has ended already gives no row, nor does one
 -- that was to end because a sending came to nothing (sent_ats, else null) and that somebody has sent again since.
+-- `tell`: with an event each.
 WITH ended AS (
     UPDATE attempt a
     SET state = 'ended', disposition = e.disposition, spent = e.spent,
@@ -37,7 +46,8 @@ WITH ended AS (
         ended_at = greatest(e.ended_at, coalesce(a.answered_at, e.answered_at), a.sent_at, a.created_at),
         placed_at = coalesce(a.placed_at, e.placed_at), ringing_at = coalesce(a.ringing_at, e.ringing_at),
         answered_at = coalesce(a.answered_at, e.answered_at), sip_status = e.sip_status, cause = e.cause,
-        transcript = e.transcript::jsonb, gathered = e.gathered::jsonb, recording = e.recording
+        transcript = e.transcript::jsonb, gathered = e.gathered::jsonb, recording = e.recording,
+        told_in = CASE WHEN :tell::boolean THEN greatest(a.told_in, pg_current_xact_id()::text::bigint) END
     FROM unnest(:ids::bigint[], :dispositions::text[], :spent::boolean[], :ended_ats::timestamptz[],
                 :placed_ats::timestamptz[], :ringing_ats::timestamptz[], :answered_ats::timestamptz[],
                 :sip_statuses::integer[], :causes::text[], :transcripts::text[], :gathered::text[], :recordings::text[],
@@ -46,7 +56,12 @@ WITH ended AS (
                gathered, recording, sent_at)
     WHERE a.organization_id = :organization_id AND a.id = e.id AND a.ended_at IS NULL AND a.state <> 'intended'
       AND a.sent_at = coalesce(e.sent_at, a.sent_at)
-    RETURNING a.id, a.campaign_id, a.contact_id, a.carrier_id, a.to_number, a.disposition, a.spent, a.ended_at, a.answered_at
+    RETURNING a.id, a.campaign_id, a.contact_id, a.carrier_id, a.to_number, a.disposition, a.spent, a.ended_at, a.answered_at,
+              a.told_in
+), told AS (
+    INSERT INTO event (organization_id, transaction_id, campaign_id, attempt_id, kind, at)
+    SELECT :organization_id, told_in, campaign_id, id, 'attempt.ended', statement_timestamp()
+    FROM ended WHERE told_in IS NOT NULL
 )
 SELECT ended.*, c.priority, c.spent AS spent_before, c.refusals, campaign.state AS campaign_state, campaign.retry
 FROM ended
@@ -124,12 +139,23 @@ WHERE a.organization_id = :organization_id AND a.ended_at IS NULL AND a.state <>
        OR (a.state = 'unknown' AND a.worker_id = :worker_id))
 ORDER BY a.id LIMIT :limit;
 
--- name: adopt(organization_id, worker_id, ids, states, workers, deadlines)
+-- name: adopt(organization_id, worker_id, ids, states, workers, deadlines, tell)
 -- An overdue attempt becomes `unknown` and this worker's to ask about: only if nobody has moved it since it was read.
-UPDATE attempt a SET state = 'unknown', worker_id = :worker_id, deadline_at = o.deadline_at
-FROM unnest(:ids::bigint[], :states::text[], :workers::uuid[], :deadlines::timestamptz[]) AS o (id, state, worker_id, deadline_at)
-WHERE a.organization_id = :organization_id AND a.id = o.id AND a.state = o.state AND a.worker_id = o.worker_id
-RETURNING a.id;
+-- `tell`: with an event for each that was not `unknown` before.
+WITH adopted AS (
+    UPDATE attempt a
+    SET state = 'unknown', worker_id = :worker_id, deadline_at = o.deadline_at,
+        told_in = CASE WHEN :tell::boolean THEN greatest(a.told_in, pg_current_xact_id()::text::bigint) END
+    FROM unnest(:ids::bigint[], :states::text[], :workers::uuid[], :deadlines::timestamptz[])
+         AS o (id, state, worker_id, deadline_at)
+    WHERE a.organization_id = :organization_id AND a.id = o.id AND a.state = o.state AND a.worker_id = o.worker_id
+    RETURNING a.id, a.campaign_id, a.told_in, o.state AS state_before
+), told AS (
+    INSERT INTO event (organization_id, transaction_id, campaign_id, attempt_id, kind, at)
+    SELECT :organization_id, told_in, campaign_id, id, 'attempt.unknown', statement_timestamp()
+    FROM adopted WHERE told_in IS NOT NULL AND state_before <> 'unknown'
+)
+SELECT id FROM adopted;
 
 -- name: send_again(organization_id, worker_id, id, send_before, deadline, now)$
 -- The same attempt goes out once more; only for one that the carrier is sure never to have placed.

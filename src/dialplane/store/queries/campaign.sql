@@ -1,4 +1,4 @@
--- Campaigns and what they need: organizations, agents, carriers, numbers, the log.
+-- Campaigns and what they need: organizations, the log.
 
 -- name: find_organization(name)^
 SELECT id FROM organization WHERE name = :name ORDER BY id LIMIT 1;
@@ -14,61 +14,21 @@ INSERT INTO organization (uuid, name, created_at) VALUES (:uuid, :name, :now) RE
 SELECT max_lines, cps FROM organization WHERE id = :organization_id;
 
 -- name: set_organization_limits(organization_id, max_lines, cps)!
-UPDATE organization SET max_lines = coalesce(:max_lines, max_lines), cps = coalesce(:cps, cps) WHERE id = :organization_id;
-
--- name: find_agent(organization_id, name, kind)^
-SELECT a.id, a.version, v.definition FROM agent a
-JOIN agent_version v ON v.organization_id = a.organization_id AND v.agent_id = a.id AND v.version = a.version
-WHERE a.organization_id = :organization_id AND a.name = :name AND a.kind = :kind ORDER BY a.id LIMIT 1;
-
--- name: create_agent(organization_id, uuid, name, kind, now)$
-INSERT INTO agent (organization_id, uuid, name, kind, created_at)
-VALUES (:organization_id, :uuid, :name, :kind, :now) RETURNING id;
-
--- name: new_agent_version(organization_id, agent_id)$
-UPDATE agent SET version = version + 1 WHERE organization_id = :organization_id AND id = :agent_id RETURNING version;
-
--- name: create_agent_version(organization_id, agent_id, version, definition, now)!
-INSERT INTO agent_version (organization_id, agent_id, version, definition, created_at)
-VALUES (:organization_id, :agent_id, :version, :definition, :now);
-
--- name: agent_version(organization_id, agent_id, version)^
-SELECT a.name, a.kind, v.definition FROM agent_version v
-JOIN agent a ON a.organization_id = v.organization_id AND a.id = v.agent_id
-WHERE v.organization_id = :organization_id AND v.agent_id = :agent_id AND v.version = :version;
-
--- name: find_carrier(organization_id, name, provider, settings)$
-SELECT id FROM carrier
-WHERE organization_id = :organization_id AND name = :name AND provider = :provider AND settings = :settings
-ORDER BY id LIMIT 1;
-
--- name: create_carrier(organization_id, uuid, name, provider, settings, max_lines, cps, send_timeout_seconds, ring_timeout_seconds, max_call_seconds, slow_start, now)$
-INSERT INTO carrier (organization_id, uuid, name, provider, settings, max_lines, cps, send_timeout_seconds,
-                     ring_timeout_seconds, max_call_seconds, slow_start, created_at)
-VALUES (:organization_id, :uuid, :name, :provider, :settings, :max_lines, :cps, :send_timeout_seconds,
-        :ring_timeout_seconds, :max_call_seconds, :slow_start, :now)
-RETURNING id;
-
--- name: create_number(organization_id, uuid, carrier_id, e164, max_lines, now)!
-INSERT INTO number (organization_id, uuid, carrier_id, e164, max_lines, created_at)
-VALUES (:organization_id, :uuid, :carrier_id, :e164, :max_lines, :now)
-ON CONFLICT (organization_id, carrier_id, e164) DO NOTHING;
-
--- name: carrier(organization_id, carrier_id)^
-SELECT id, name, provider, settings FROM carrier WHERE organization_id = :organization_id AND id = :carrier_id;
-
--- name: has_number(organization_id, carrier_id)$
-SELECT EXISTS (SELECT FROM number WHERE organization_id = :organization_id AND carrier_id = :carrier_id AND active);
+UPDATE organization SET max_lines = coalesce(:max_lines, max_lines), cps = :cps WHERE id = :organization_id;
 
 -- name: reserve_campaign_id()$
 SELECT nextval('campaign_id_seq');
 
--- name: create_campaign(organization_id, id, uuid, name, keep_open, agent_id, carrier_id, parent_id, max_lines, cps, calling_window, retry, breaker, now)$
-INSERT INTO campaign (organization_id, id, uuid, name, keep_open, agent_id, carrier_id, parent_id, max_lines, cps,
-                      calling_window, retry, breaker, created_at)
+-- name: create_campaign(organization_id, id, uuid, name, keep_open, agent_id, carrier_id, parent_id, source, number_ids, hidden, max_lines, cps, calling_window, retry, breaker, now)$
+INSERT INTO campaign (organization_id, id, uuid, name, keep_open, agent_id, carrier_id, parent_id, source, number_ids, hidden,
+                      max_lines, cps, calling_window, retry, breaker, created_at)
 VALUES (:organization_id, coalesce(:id::bigint, nextval('campaign_id_seq')), :uuid, :name, :keep_open, :agent_id, :carrier_id,
-        :parent_id, :max_lines, :cps, :calling_window, :retry, :breaker, :now)
+        :parent_id, :source, :number_ids, :hidden, :max_lines, :cps, :calling_window, :retry, :breaker, :now)
+ON CONFLICT (organization_id, uuid) DO NOTHING
 RETURNING id;
+
+-- name: campaign_of_uuid(organization_id, uuid)$
+SELECT id FROM campaign WHERE organization_id = :organization_id AND uuid = :uuid;
 
 -- name: campaign(organization_id, campaign_id)^
 SELECT c.*, a.name AS agent_name, a.kind AS agent_kind, a.version AS agent_version, r.name AS carrier_name,
@@ -80,10 +40,53 @@ JOIN agent a ON a.organization_id = c.organization_id AND a.id = c.agent_id
 JOIN carrier r ON r.organization_id = c.organization_id AND r.id = c.carrier_id
 WHERE c.organization_id = :organization_id AND c.id = :campaign_id;
 
+-- name: campaign_records(organization_id, campaign_ids)
+-- Campaigns as people see them, with their latest file and redial. All of it by index and from counters, so that it takes
+-- as long for a million contacts as for one.
+SELECT c.*, a.name AS agent_name, a.version AS agent_version, r.name AS carrier_name, r.provider AS carrier_provider,
+       r.cps AS carrier_cps, r.suspended_until, o.cps AS organization_cps,
+       f.name AS file_name, f.key AS file_key, f.state AS file_state, f.error AS file_error, f.rows_read AS file_rows,
+       f.contacts AS file_contacts, f.finished_at AS file_finished_at,
+       (SELECT coalesce(sum(all_files.rejects), 0)::bigint FROM contact_file all_files
+        WHERE all_files.organization_id = c.organization_id AND all_files.campaign_id = c.id) AS rejects,
+       (SELECT max(child.id) FROM campaign child
+        WHERE child.organization_id = c.organization_id AND child.parent_id = c.id) AS redialed_id
+FROM campaign c
+JOIN organization o ON o.id = c.organization_id
+JOIN agent a ON a.organization_id = c.organization_id AND a.id = c.agent_id
+JOIN carrier r ON r.organization_id = c.organization_id AND r.id = c.carrier_id
+LEFT JOIN LATERAL (
+    SELECT * FROM contact_file latest
+    WHERE latest.organization_id = c.organization_id AND latest.campaign_id = c.id ORDER BY latest.id DESC LIMIT 1
+) AS f ON true
+WHERE c.organization_id = :organization_id AND c.id = ANY(:campaign_ids::bigint[])
+ORDER BY c.id DESC;
+
+-- name: campaign_ids(organization_id, states, importing, search, skip, limit)
+-- Newest first. `states`: null for all. `importing`: null, or whether a file is being imported. `search`: a pattern for
+-- the name, or null.
+SELECT c.id FROM campaign c
+WHERE c.organization_id = :organization_id AND NOT c.hidden
+  AND (:states::text[] IS NULL OR c.state = ANY(:states::text[]))
+  AND (:search::text IS NULL OR c.name ILIKE :search::text)
+  AND (:importing::boolean IS NULL OR :importing::boolean = EXISTS (
+       SELECT FROM contact_file f
+       WHERE f.organization_id = c.organization_id AND f.campaign_id = c.id AND f.state = 'importing'))
+ORDER BY c.id DESC LIMIT :limit OFFSET :skip;
+
+-- name: count_campaigns(organization_id, states, importing, search)$
+SELECT count(*) FROM campaign c
+WHERE c.organization_id = :organization_id AND NOT c.hidden
+  AND (:states::text[] IS NULL OR c.state = ANY(:states::text[]))
+  AND (:search::text IS NULL OR c.name ILIKE :search::text)
+  AND (:importing::boolean IS NULL OR :importing::boolean = EXISTS (
+       SELECT FROM contact_file f
+       WHERE f.organization_id = c.organization_id AND f.campaign_id = c.id AND f.state = 'importing'));
+
 -- name: campaigns(organization_id, before, limit)
 -- Newest first, a page at a time.
 SELECT id, uuid, name, state, total, created_at, started_at, ended_at FROM campaign
-WHERE organization_id = :organization_id AND id < coalesce(:before::bigint, 9223372036854775807)
+WHERE organization_id = :organization_id AND NOT hidden AND id < coalesce(:before::bigint, 9223372036854775807)
 ORDER BY id DESC LIMIT :limit;
 
 -- name: move_campaign(organization_id, campaign_id, states, state, reason, now)^
@@ -119,15 +122,44 @@ UPDATE organization SET next_turn_at = :now WHERE id = :organization_id;
 UPDATE carrier SET suspended_until = NULL, breaker_since = :now
 WHERE organization_id = :organization_id AND id = :carrier_id;
 
--- name: log(organization_id, campaign_id, now, level, event, message, details)!
-INSERT INTO campaign_log (organization_id, campaign_id, at, level, event, message, details)
-VALUES (:organization_id, :campaign_id, :now, :level, :event, :message, :details);
+-- name: log(organization_id, campaign_id, now, level, event, message, details, tell)!
+-- `tell`: with an event, which comes after all that this statement can see; see event.sql.
+WITH logged AS (
+    INSERT INTO campaign_log (organization_id, campaign_id, at, level, event, message, details)
+    VALUES (:organization_id, :campaign_id, :now, :level, :event, :message, :details)
+    RETURNING *
+)
+INSERT INTO event (organization_id, transaction_id, campaign_id, kind, at, details)
+SELECT :organization_id,
+       greatest(pg_current_xact_id()::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1),
+       l.campaign_id, l.event, l.at,
+       jsonb_build_object('log_id', l.id, 'level', l.level, 'message', l.message, 'details', l.details, 'state', c.state)
+FROM logged l
+JOIN campaign c ON c.organization_id = :organization_id AND c.id = l.campaign_id
+WHERE :tell::boolean;
 
 -- name: log_page(organization_id, campaign_id, before, limit)
 SELECT id, at, level, event, message, details FROM campaign_log
 WHERE organization_id = :organization_id AND campaign_id = :campaign_id
   AND id < coalesce(:before::bigint, 9223372036854775807)
 ORDER BY id DESC LIMIT :limit;
+
+-- name: faults(organization_id, campaign_ids, limit)
+-- The latest warnings and errors of each campaign, oldest first.
+SELECT e.campaign_id, e.id, e.at, e.level, e.event, e.message, e.details
+FROM unnest(:campaign_ids::bigint[]) AS wanted (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM campaign_log l
+    WHERE l.organization_id = :organization_id AND l.campaign_id = wanted.id AND l.level <> 'info'
+    ORDER BY l.id DESC LIMIT :limit
+) AS e
+ORDER BY e.campaign_id, e.id;
+
+-- name: name_variables(organization_id, campaign_id, variable_names)!
+UPDATE campaign SET variable_names = :variable_names WHERE organization_id = :organization_id AND id = :campaign_id;
+
+-- name: active_numbers(organization_id, carrier_id)
+SELECT id FROM number WHERE organization_id = :organization_id AND carrier_id = :carrier_id AND active ORDER BY id;
 
 -- name: progress(organization_id, campaign_ids)
 SELECT campaign_id, measure, sum(value)::bigint AS value FROM progress
@@ -166,7 +198,11 @@ VALUES (:organization_id, :campaign_id, :schema_name, statement_timestamp());
 SELECT schema_name FROM virtual_run WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
 
 -- name: totals(organization_id, campaign_ids)
-SELECT id, state, total FROM campaign WHERE organization_id = :organization_id AND id = ANY(:campaign_ids::bigint[]);
+-- `total` with the contacts of a file that is still being imported.
+SELECT c.id, c.state, c.total + coalesce((
+           SELECT f.contacts FROM contact_file f
+           WHERE f.organization_id = c.organization_id AND f.campaign_id = c.id AND f.state = 'importing'), 0) AS total
+FROM campaign c WHERE c.organization_id = :organization_id AND c.id = ANY(:campaign_ids::bigint[]);
 
 -- name: forget_virtual_run(organization_id, campaign_id)!
 DELETE FROM virtual_run WHERE organization_id = :organization_id AND campaign_id = :campaign_id;

@@ -1,4 +1,4 @@
--- Contacts: import, additions, removal, pages; and the do-not-call list.
+-- Contacts: import, additions, removal, pages.
 
 -- name: create_contact_file(organization_id, uuid, campaign_id, name, key, default_region, now)$
 INSERT INTO contact_file (organization_id, uuid, campaign_id, name, key, default_region, sequence_base, created_at)
@@ -70,6 +70,12 @@ UPDATE contact_file SET state = 'imported', finished_at = :now
 WHERE organization_id = :organization_id AND id = :file_id AND state = 'importing'
 RETURNING campaign_id, sequence_base + rows_read AS sealed_sequence, contacts, rejects;
 
+-- name: fail_file(organization_id, campaign_id, error, now)^
+-- What was read before the fault stays.
+UPDATE contact_file SET state = 'failed', error = :error, finished_at = :now
+WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND state = 'importing'
+RETURNING name, sequence_base + rows_read AS sealed_sequence, contacts, rejects;
+
 -- name: seal(organization_id, campaign_id, sealed_sequence, contacts, variable_names)!
 -- Fresh contacts up to here may be claimed: every batch below has committed.
 UPDATE campaign SET sealed_sequence = greatest(sealed_sequence, :sealed_sequence), total = total + :contacts,
@@ -85,7 +91,7 @@ WHERE f.organization_id = :organization_id AND f.campaign_id = :campaign_id
 ORDER BY r.contact_file_id, r.row_number LIMIT :limit;
 
 -- name: copy_contacts(organization_id, campaign_id, campaign_uuid, parent_id, dispositions, now)$
--- A redial: contacts of another campaign whose last disposition was one of these, in their old order.
+-- A redial: contacts of another campaign whose last disposition was one of these, in their old order; null: all of them.
 WITH added AS (
     INSERT INTO contact (organization_id, campaign_id, uuid, row_number, sequence, to_number, external_id, priority,
                          zone_group_id, variables)
@@ -93,8 +99,9 @@ WITH added AS (
            CASE WHEN p.priority = 0 THEN row_number() OVER (ORDER BY p.id) END,
            p.to_number, p.external_id, p.priority, p.zone_group_id, p.variables
     FROM contact p
-    WHERE p.organization_id = :organization_id AND p.campaign_id = :parent_id AND p.state IN ('reached', 'exhausted')
-      AND p.disposition = ANY(:dispositions::text[])
+    WHERE p.organization_id = :organization_id AND p.campaign_id = :parent_id
+      AND CASE WHEN :dispositions::text[] IS NULL THEN p.state <> 'removed'
+               ELSE p.state IN ('reached', 'exhausted') AND p.disposition = ANY(:dispositions::text[]) END
     RETURNING id, zone_group_id, priority
 ), cursors AS (
     INSERT INTO cursor (organization_id, campaign_id, zone_group_id)
@@ -125,10 +132,39 @@ SELECT id, to_number FROM added;
 UPDATE campaign SET total = total + :contacts, variable_names = :variable_names
 WHERE organization_id = :organization_id AND id = :campaign_id;
 
--- name: find_contacts(organization_id, campaign_id, to_numbers)
-SELECT id, to_number, state FROM contact
-WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND to_number = ANY(:to_numbers::text[])
-ORDER BY id;
+-- name: contact_number(organization_id, campaign_id, contact_id)$
+SELECT to_number FROM contact WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id = :contact_id;
+
+-- name: await_import(organization_id, campaign_id)^
+-- An import holds this row while it writes a batch; whoever holds it after that writes contacts alone.
+SELECT id FROM contact_file
+WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND state = 'importing' FOR NO KEY UPDATE;
+
+-- name: external_ids(organization_id, campaign_id, external_ids)
+-- One number for each external id, or the few that a file had it with; a constant column of a million rows is cut short.
+SELECT e.external_id, c.to_number FROM unnest(:external_ids::text[]) AS e (external_id)
+CROSS JOIN LATERAL (
+    SELECT to_number FROM contact
+    WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND external_id = e.external_id
+    ORDER BY id LIMIT 100
+) AS c;
+
+-- name: contacts_with_numbers(organization_id, campaign_id, to_numbers)
+SELECT id, to_number FROM contact
+WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND to_number = ANY(:to_numbers::text[]);
+
+-- name: find_contacts(organization_id, campaign_id, to_numbers, contact_ids, external_ids, limit)
+-- One index each: OR over three of them would read the campaign.
+(SELECT id, to_number, external_id, state FROM contact
+ WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND to_number = ANY(:to_numbers::text[]))
+UNION
+(SELECT id, to_number, external_id, state FROM contact
+ WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id = ANY(:contact_ids::bigint[]))
+UNION
+(SELECT id, to_number, external_id, state FROM contact
+ WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND external_id = ANY(:external_ids::text[])
+ LIMIT :limit)
+ORDER BY id LIMIT :limit;
 
 -- name: remove_contacts(organization_id, contact_ids)
 -- Those that wait or are being called; a call in progress ends by itself and keeps its outcome.
@@ -159,37 +195,82 @@ WITH restored AS (
 )
 SELECT id, old_state FROM restored;
 
+-- name: call_now(organization_id, campaign_id, contact_id, variables, now)^
+-- Due at once, before everything else. Whoever had come to an end begins anew, with the whole budget of calls; ordinals of
+-- attempts go on. No row: there is a call, or an intent of one, which nobody may add a second to.
+WITH called AS (
+    UPDATE contact c
+    SET state = 'waiting', sequence = NULL, skip_reason = NULL, refusals = 0,
+        spent = CASE WHEN old.state = 'waiting' THEN c.spent ELSE 0 END,
+        variables = coalesce(:variables::jsonb, c.variables)
+    FROM contact old
+    WHERE old.organization_id = :organization_id AND old.id = :contact_id AND old.campaign_id = :campaign_id
+      AND c.organization_id = old.organization_id AND c.id = old.id AND c.state <> 'dialing'
+      AND NOT EXISTS (SELECT FROM attempt a WHERE a.organization_id = old.organization_id AND a.contact_id = old.id
+                      AND a.ended_at IS NULL)
+    RETURNING c.id, c.campaign_id, c.zone_group_id, old.state AS old_state
+), due_first AS (
+    INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, rank, due_at)
+    SELECT :organization_id, campaign_id, id, zone_group_id, 0, :now::timestamptz FROM called
+    ON CONFLICT (organization_id, campaign_id, contact_id) DO UPDATE SET rank = excluded.rank, due_at = excluded.due_at
+)
+SELECT id, old_state FROM called;
+
 -- name: contacts_page(organization_id, campaign_id, state, after, limit)
 SELECT id, uuid, row_number, to_number, external_id, state, disposition, skip_reason, attempts, variables FROM contact
 WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id > :after
   AND (:state::text IS NULL OR state = :state)
 ORDER BY id LIMIT :limit;
 
--- name: report_page(organization_id, campaign_id, after, limit)
--- Contacts of a campaign in their order, each with its ended or open attempts, a page of contacts at a time.
-SELECT c.id AS contact_id, c.external_id, c.to_number, g.zones, c.state AS contact_state, c.skip_reason, c.variables,
-       a.id AS attempt_id, a.number AS attempt, a.from_number, a.created_at, a.placed_at, a.ringing_at, a.answered_at,
-       a.ended_at, a.state AS attempt_state, a.disposition, a.sip_status, a.cause, a.agent_version, a.transcript, a.gathered,
-       a.recording, a.uuid AS attempt_uuid
-FROM (SELECT * FROM contact WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id > :after
-      ORDER BY id LIMIT :limit) AS c
+-- name: walk_contacts(organization_id, campaign_id, states, disposition, after, examined, limit)
+-- A filtered page looks at so many contacts and no more. An index on `state` would make it shorter, and every call slower:
+-- each change of state would write to it.
+SELECT e.id FROM (
+    SELECT id, state, disposition FROM contact
+    WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id > :after
+    ORDER BY id LIMIT :examined
+) AS e
+WHERE (:states::text[] IS NULL OR e.state = ANY(:states::text[]))
+  AND (:disposition::text IS NULL OR e.disposition = :disposition)
+ORDER BY e.id LIMIT :limit;
+
+-- name: walked_contacts(organization_id, campaign_id, after, examined)^
+-- Where a page that came back short has looked: how many contacts, and the last of them.
+SELECT count(*) AS rows, max(id) AS id FROM (
+    SELECT id FROM contact
+    WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id > :after
+    ORDER BY id LIMIT :examined
+) AS e;
+
+-- name: contacts_with_external_id(organization_id, campaign_id, external_id, after, limit)
+SELECT id FROM contact
+WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND external_id = :external_id AND id > :after
+ORDER BY id LIMIT :limit;
+
+-- name: contact_details(organization_id, contact_ids)
+-- Contacts with all that says why they are where they are: when they are due, how the last call ended, how far one in
+-- progress has come. The last ended attempt is the one whose ordinal is their count.
+SELECT c.id, c.uuid, c.campaign_id, f.name AS file, c.row_number, c.to_number, c.external_id, c.priority, c.state,
+       c.disposition, c.skip_reason, c.attempts, c.variables, g.zones, k.state AS campaign_state, d.due_at,
+       last.cause, last.sip_status, ongoing.state AS call_state
+FROM contact c
+JOIN campaign k ON k.organization_id = c.organization_id AND k.id = c.campaign_id
 JOIN zone_group g ON g.organization_id = c.organization_id AND g.id = c.zone_group_id
-LEFT JOIN attempt a ON a.organization_id = c.organization_id AND a.contact_id = c.id
-ORDER BY c.id, a.number;
+LEFT JOIN contact_file f ON f.organization_id = c.organization_id AND f.id = c.contact_file_id
+LEFT JOIN due d ON d.organization_id = c.organization_id AND d.campaign_id = c.campaign_id AND d.contact_id = c.id
+LEFT JOIN attempt last ON last.organization_id = c.organization_id AND last.contact_id = c.id AND last.number = c.attempts
+LEFT JOIN attempt ongoing ON ongoing.organization_id = c.organization_id AND ongoing.contact_id = c.id
+                         AND ongoing.ended_at IS NULL
+WHERE c.organization_id = :organization_id AND c.id = ANY(:contact_ids::bigint[])
+ORDER BY c.id;
 
--- name: add_do_not_call(organization_id, to_numbers, source, note, now)
-INSERT INTO do_not_call (organization_id, to_number, source, note, created_at)
-SELECT :organization_id, n.to_number, :source, :note, :now::timestamptz FROM unnest(:to_numbers::text[]) AS n (to_number)
-ON CONFLICT (organization_id, to_number) DO NOTHING
-RETURNING to_number;
-
--- name: remove_do_not_call(organization_id, to_numbers)
-DELETE FROM do_not_call WHERE organization_id = :organization_id AND to_number = ANY(:to_numbers::text[])
-RETURNING to_number;
-
--- name: do_not_call_page(organization_id, after, limit)
-SELECT to_number, source, note, created_at FROM do_not_call
-WHERE organization_id = :organization_id AND to_number > :after ORDER BY to_number LIMIT :limit;
+-- name: contact_attempts(organization_id, contact_id, limit)
+-- Newest first.
+SELECT id, uuid, number, state, carrier_id, from_number, to_number, agent_id, agent_version, created_at, send_at, sent_at,
+       placed_at, ringing_at, answered_at, ended_at, carrier_call_id, disposition, spent, sip_status, cause, transcript,
+       gathered, recording
+FROM attempt WHERE organization_id = :organization_id AND contact_id = :contact_id
+ORDER BY number DESC LIMIT :limit;
 
 -- name: discard_draft_dues(organization_id, campaign_id)!
 DELETE FROM due WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
@@ -206,7 +287,15 @@ WHERE reject.organization_id = :organization_id AND f.organization_id = :organiz
   AND f.id = reject.contact_file_id AND f.campaign_id = :campaign_id;
 
 -- name: file_keys(organization_id, campaign_id)
-SELECT key FROM contact_file WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
+-- Stored files that go with a draft: copies that no other campaign has. What was uploaded stays, so that another campaign
+-- can be made of it, until it is purged.
+SELECT f.key FROM contact_file f
+WHERE f.organization_id = :organization_id AND f.campaign_id = :campaign_id
+  AND NOT EXISTS (SELECT FROM upload u WHERE u.organization_id = f.organization_id AND u.key = f.key)
+  AND NOT EXISTS (SELECT FROM contact_file o
+                  WHERE o.organization_id = f.organization_id AND o.key = f.key AND o.campaign_id <> f.campaign_id)
+  AND NOT EXISTS (SELECT FROM campaign c
+                  WHERE c.organization_id = f.organization_id AND c.source = f.key AND c.id <> f.campaign_id);
 
 -- name: discard_draft_files(organization_id, campaign_id)!
 DELETE FROM contact_file WHERE organization_id = :organization_id AND campaign_id = :campaign_id;

@@ -1,8 +1,8 @@
--- People and keys.
+-- API keys, and sign-ins, which are keys with an end.
 
 -- name: find_key(digest, now)^
 -- Whose key it is: the answer is what scopes everything that follows.
-SELECT organization_id, id, name, role, person_id, last_used_at FROM api_key
+SELECT organization_id, id, kind, name, role, person_id, last_used_at FROM api_key
 WHERE digest = :digest AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
 LIMIT 1;
 
@@ -17,11 +17,18 @@ INSERT INTO api_key (organization_id, uuid, kind, name, role, prefix, digest, pe
 VALUES (:organization_id, :uuid, :kind, :name, :role, :prefix, :digest, :person_id, :expires_at, :now)
 RETURNING id;
 
--- name: keys_page(organization_id, before, limit)
+-- name: keys_page(organization_id, with_revoked, before, limit)
+-- Newest first, a page at a time; sign-ins are no keys to people.
 SELECT id, uuid, name, role, prefix, created_at, last_used_at, expires_at, revoked_at FROM api_key
-WHERE organization_id = :organization_id AND kind = 'key' AND id < coalesce(:before::bigint, 9223372036854775807)
+WHERE organization_id = :organization_id AND kind = 'key' AND (:with_revoked OR revoked_at IS NULL)
+  AND id < coalesce(:before::bigint, 9223372036854775807)
 ORDER BY id DESC LIMIT :limit;
 
--- name: set_key_revoked(organization_id, key_id, revoked_at)$
-UPDATE api_key SET revoked_at = :revoked_at WHERE organization_id = :organization_id AND id = :key_id AND kind = 'key'
+-- name: set_key_revoked(organization_id, key_id, kind, revoked_at)$
+UPDATE api_key SET revoked_at = :revoked_at WHERE organization_id = :organization_id AND id = :key_id AND kind = :kind
 RETURNING id;
+
+-- name: forget_logins(organization_id, before)!
+-- Sign-ins that have ended; keys stay, for the record.
+DELETE FROM api_key
+WHERE organization_id = :organization_id AND kind = 'login' AND (expires_at < :before OR revoked_at < :before);

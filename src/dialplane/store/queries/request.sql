@@ -15,9 +15,20 @@ RETURNING idempotent_request.key;
 SELECT request_digest, status, media_type, answer FROM idempotent_request
 WHERE organization_id = :organization_id AND key = :key;
 
--- name: keep_answer(organization_id, key, status, media_type, answer)!
+-- name: keep_answer(organization_id, key, claimed_at, status, media_type, answer)!
+-- `claimed_at`: whose deadline has passed may find the request claimed by a later one, which then answers for it.
 UPDATE idempotent_request SET status = :status, media_type = :media_type, answer = :answer
-WHERE organization_id = :organization_id AND key = :key;
+WHERE organization_id = :organization_id AND key = :key AND created_at = :claimed_at;
 
--- name: forget_request(organization_id, key)!
-DELETE FROM idempotent_request WHERE organization_id = :organization_id AND key = :key AND status IS NULL;
+-- name: forget_request(organization_id, key, claimed_at)!
+DELETE FROM idempotent_request
+WHERE organization_id = :organization_id AND key = :key AND created_at = :claimed_at AND status IS NULL;
+
+-- name: purge_requests(organization_id, before, limit)
+DELETE FROM idempotent_request
+WHERE (organization_id, key) IN (
+    SELECT organization_id, key FROM idempotent_request
+    WHERE organization_id = :organization_id AND created_at < :before
+    ORDER BY created_at LIMIT :limit
+)
+RETURNING key;

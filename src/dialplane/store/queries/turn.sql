@@ -32,13 +32,16 @@ WHERE organization_id = :organization_id AND state = 'scheduled' AND starts_at <
 RETURNING id;
 
 -- name: active_campaigns(organization_id)
--- Running and scheduled campaigns with the limits and the active numbers of their carriers.
+-- Running and scheduled campaigns with the limits of their carriers and the numbers that they may call from: none while
+-- the carrier is switched off, so that nothing is placed.
 SELECT c.id, c.name, c.state, c.keep_open, c.agent_id, c.carrier_id, c.max_lines, c.cps, c.calling_window, c.retry, c.breaker,
        c.settings_version, c.sealed_sequence, c.tat, c.rotation, c.starts_at, c.resumed_at, a.version AS agent_version,
        r.max_lines AS carrier_max_lines, r.cps AS carrier_cps, r.tat AS carrier_tat, r.suspended_until, r.breaker_since,
        r.send_timeout_seconds, r.ring_timeout_seconds, r.max_call_seconds, r.slow_start,
        (SELECT jsonb_agg(jsonb_build_array(n.id, n.e164, n.max_lines) ORDER BY n.id) FROM number n
-        WHERE n.organization_id = c.organization_id AND n.carrier_id = c.carrier_id AND n.active) AS numbers
+        WHERE n.organization_id = c.organization_id AND n.carrier_id = c.carrier_id AND n.active
+          AND (c.number_ids = '{}' OR n.id = ANY(c.number_ids))
+          AND r.inactive_since IS NULL AND r.archived_at IS NULL) AS numbers
 FROM campaign c
 JOIN agent a ON a.organization_id = c.organization_id AND a.id = c.agent_id
 JOIN carrier r ON r.organization_id = c.organization_id AND r.id = c.carrier_id

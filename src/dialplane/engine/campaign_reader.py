@@ -1,0 +1,148 @@
+"""What can be seen of campaigns: from counters and by index, whatever their size."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from dialplane.core.campaign import CampaignState
+from dialplane.engine.views import CampaignRecord, CampaignView, LogEntry, Progress, entry, progress, record
+from dialplane.errors import NotFound
+from dialplane.store.postgres import Database, Row, rows, sql
+
+PAGE = 100
+FAULTS_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which campaigns a list is to have. states: () is all. importing: whether a file is; None: either. search: a part
+    of the name, in any case."""
+
+    states: Sequence[CampaignState] = ()
+    importing: bool | None = None
+    search: str = ""
+
+
+class CampaignReader:
+    """Campaigns of one organization, to be looked at."""
+
+    def __init__(self, database: Database, organization_id: int) -> None:
+        self._database = database
+        self._of = {"organization_id": organization_id}
+
+    async def get(self, campaign_id: int) -> CampaignRecord:
+        """Raises NotFound."""
+        async with self._database.connection() as connection:
+            found = await rows(sql.campaign_records(connection, campaign_ids=[campaign_id], **self._of))
+        if not found:
+            raise no_campaign(campaign_id)
+        return record(found[0])
+
+    async def find(self, uuid: UUID) -> int | None:
+        """The id of the campaign with this uuid."""
+        async with self._database.connection() as connection:
+            found: int | None = await sql.campaign_of_uuid(connection, uuid=uuid, **self._of)
+        return found
+
+    async def view(self, campaign_id: int) -> CampaignView:
+        """Raises NotFound."""
+        views = await self.views([campaign_id])
+        if not views:
+            raise no_campaign(campaign_id)
+        return views[0]
+
+    async def views(self, campaign_ids: Sequence[int]) -> list[CampaignView]:
+        """Newest first, by as many statements for a thousand as for one; ids that are not there are left out."""
+        async with self._database.connection() as connection:
+            found = await rows(sql.campaign_records(connection, campaign_ids=campaign_ids, **self._of))
+            logged = await rows(sql.faults(connection, campaign_ids=campaign_ids, limit=FAULTS_SHOWN, **self._of))
+        faults: defaultdict[int, list[LogEntry]] = defaultdict(list)
+        for row in logged:
+            faults[row["campaign_id"]].append(entry(row))
+        counted = await self.progress(campaign_ids)
+        return [
+            CampaignView(record=record(row), progress=counted[row["id"]], faults=faults[row["id"]])
+            for row in found
+            if row["id"] in counted
+        ]
+
+    async def ids(self, wanted: Wanted, *, limit: int, skip: int = 0) -> list[int]:
+        """Newest first, hidden ones left out."""
+        async with self._database.connection() as connection:
+            found = await rows(sql.campaign_ids(connection, limit=limit, skip=skip, **_conditions(wanted), **self._of))
+        return [row["id"] for row in found]
+
+    async def count(self, wanted: Wanted) -> int:
+        async with self._database.connection() as connection:
+            return int(await sql.count_campaigns(connection, **_conditions(wanted), **self._of))
+
+    async def page(self, *, before: int | None = None, limit: int = PAGE) -> list[Row]:
+        """Newest first: id, uuid, name, state, total, created_at, started_at, ended_at."""
+        async with self._database.connection() as connection:
+            return await rows(sql.campaigns(connection, before=before, limit=limit, **self._of))
+
+    async def progress(self, campaign_ids: Sequence[int]) -> dict[int, Progress]:
+        """Read from counters and open attempts, whatever the size of the campaign."""
+        async with self._database.connection() as connection:
+            counted = await rows(sql.progress(connection, campaign_ids=campaign_ids, **self._of))
+            calls = await rows(sql.open_calls(connection, campaign_ids=campaign_ids, **self._of))
+            totals = await rows(sql.totals(connection, campaign_ids=campaign_ids, **self._of))
+        measures: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        for row in counted:
+            measures[row["campaign_id"]][row["measure"]] = row["value"]
+        open_calls: defaultdict[int, list[Row]] = defaultdict(list)
+        for row in calls:
+            open_calls[row["campaign_id"]].append(row)
+        return {row["id"]: progress(row, measures[row["id"]], open_calls[row["id"]]) for row in totals}
+
+    async def skip_reasons(self, campaign_id: int) -> dict[str, int]:
+        """Contacts that were never called, by reason."""
+        async with self._database.connection() as connection:
+            found = await rows(sql.skip_reasons(connection, campaign_id=campaign_id, **self._of))
+        reasons = {row["skip_reason"]: row["contacts"] for row in found}
+        campaign = await self.get(campaign_id)
+        if campaign.state is CampaignState.CANCELLED:
+            left = (await self.progress([campaign_id]))[campaign_id].skipped - sum(reasons.values())
+            if left > 0:
+                reasons["cancelled"] = left
+        return reasons
+
+    async def rejected_rows(self, campaign_id: int) -> int:
+        async with self._database.connection() as connection:
+            return int(await sql.rejected_rows(connection, campaign_id=campaign_id, **self._of))
+
+    async def zones(self, campaign_id: int) -> list[tuple[str, ...]]:
+        """The candidate zones of its contacts, a group each."""
+        async with self._database.connection() as connection:
+            found = await rows(sql.zones_of(connection, campaign_id=campaign_id, **self._of))
+        return [tuple(row["zones"]) for row in found]
+
+    async def numbers_of(self, carrier_id: int) -> list[int]:
+        """Ids of the numbers that campaigns on this carrier can call from."""
+        async with self._database.connection() as connection:
+            found = await rows(sql.active_numbers(connection, carrier_id=carrier_id, **self._of))
+        return [row["id"] for row in found]
+
+    async def log(self, campaign_id: int, *, before: int | None = None, limit: int = PAGE) -> list[LogEntry]:
+        """Newest first."""
+        async with self._database.connection() as connection:
+            found = await rows(
+                sql.log_page(connection, campaign_id=campaign_id, before=before, limit=limit, **self._of)
+            )
+        return [entry(row) for row in found]
+
+
+def no_campaign(campaign_id: int) -> NotFound:
+    return NotFound(f"there is no campaign {campaign_id}")
+
+
+def _conditions(wanted: Wanted) -> dict[str, object]:
+    literal = wanted.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return {
+        "states": [state.value for state in wanted.states] or None,
+        "importing": wanted.importing,
+        "search": f"%{literal}%" if wanted.search else None,
+    }

@@ -1,0 +1,224 @@
+"""Contacts as people see them: where each stands, and why; and its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from dialplane.core.attempt import ContactState
+from dialplane.core.campaign import CampaignState
+from dialplane.core.disposition import Disposition
+from dialplane.engine.campaigns import Campaigns
+from dialplane.errors import NotFound
+from dialplane.store.postgres import Connection, Database, Row, rows, sql
+
+EXAMINED = 25_000  # contacts that one filtered page looks at
+NEWEST_ATTEMPTS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactRecord:
+    """reason: why it is where it is; None for one that nobody has called yet. due_at: not before; None: in its turn.
+
+    disposition, cause, sip_status: of the last call that has ended. attempts: those that have ended.
+    """
+
+    id: int
+    uuid: UUID
+    campaign_id: int
+    file: str | None
+    row_number: int | None
+    to_number: str
+    external_id: str | None
+    priority: int
+    zones: tuple[str, ...]
+    state: ContactState
+    reason: str | None
+    disposition: Disposition | None
+    cause: str
+    sip_status: int | None
+    attempts: int
+    due_at: datetime | None
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One try to reach a contact. Instants are None where that point was not reached. gathered: by the agent."""
+
+    id: int
+    uuid: UUID
+    number: int
+    state: str
+    carrier_id: int
+    from_number: str
+    to_number: str
+    agent_id: int
+    agent_version: int
+    created_at: datetime
+    send_at: datetime
+    sent_at: datetime | None
+    placed_at: datetime | None
+    ringing_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+    carrier_call_id: str | None
+    disposition: str | None
+    spent: bool | None
+    sip_status: int | None
+    cause: str
+    transcript: Sequence[Mapping[str, Any]] | None
+    gathered: Mapping[str, Any] | None
+    recording: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactFilter:
+    """What a contact must be to be shown; None: anything."""
+
+    state: ContactState | None = None
+    disposition: Disposition | None = None
+    external_id: str | None = None
+    to_number: str | None = None
+
+    def admits(self, contact: ContactRecord) -> bool:
+        return (
+            self.state in (None, contact.state)
+            and self.disposition in (None, contact.disposition)
+            and self.external_id in (None, contact.external_id)
+        )
+
+    def states(self, campaign: CampaignState) -> list[str] | None:
+        """The states in the store that read as the one that is wanted; None: all."""
+        if self.state is None:
+            return None
+        if campaign is not CampaignState.CANCELLED:
+            return [self.state.value]
+        if self.state is ContactState.SKIPPED:
+            return [ContactState.SKIPPED.value, ContactState.WAITING.value]
+        return [] if self.state is ContactState.WAITING else [self.state.value]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Contacts to show, and where the next page begins; None: there is none."""
+
+    ids: list[int]
+    next: int | None
+
+
+class ContactBook:
+    """The contacts of one organization."""
+
+    def __init__(self, database: Database, organization_id: int, campaigns: Campaigns) -> None:
+        self._database = database
+        self._of = {"organization_id": organization_id}
+        self._campaigns = campaigns
+
+    async def page(
+        self, campaign_id: int, wanted: ContactFilter, *, after: int, limit: int
+    ) -> tuple[list[ContactRecord], int | None]:
+        """Contacts by id, after the contact `after`, and where the next page begins. Raises NotFound.
+
+        A page may hold fewer than `limit`, or none, and have a next one: a filter looks at so many contacts at a time.
+        """
+        campaign = await self._campaigns.get(campaign_id)
+        async with self._database.connection() as connection:
+            if wanted.to_number is not None:
+                place = await self._with_number(connection, campaign_id, wanted.to_number, after)
+            elif wanted.external_id is not None:
+                place = await self._with_external_id(connection, campaign_id, wanted.external_id, after, limit)
+            else:
+                place = await self._walk(connection, campaign_id, wanted, campaign.state, after, limit)
+            found = await self._details(connection, place.ids)
+        return [contact for contact in found if wanted.admits(contact)], place.next
+
+    async def get(self, contact_id: int, campaign_id: int | None = None) -> ContactRecord:
+        """Raises NotFound, also for a contact of another campaign than this."""
+        async with self._database.connection() as connection:
+            found = await self._details(connection, [contact_id])
+        if not found or campaign_id not in (None, found[0].campaign_id):
+            where = "there is" if campaign_id is None else f"campaign {campaign_id} has"
+            raise NotFound(f"{where} no contact {contact_id}")
+        return found[0]
+
+    async def attempts(self, contact_id: int) -> list[AttemptRecord]:
+        """Newest first, no more than a hundred."""
+        async with self._database.connection() as connection:
+            found = sql.contact_attempts(connection, contact_id=contact_id, limit=NEWEST_ATTEMPTS, **self._of)
+            return [AttemptRecord(**dict(row)) for row in await rows(found)]
+
+    async def _walk(
+        self,
+        connection: Connection,
+        campaign_id: int,
+        wanted: ContactFilter,
+        state: CampaignState,
+        after: int,
+        limit: int,
+    ) -> _Place:
+        if (states := wanted.states(state)) == []:
+            return _Place([], None)
+        reach = {"campaign_id": campaign_id, "after": after, "examined": EXAMINED, **self._of}
+        found = sql.walk_contacts(connection, states=states, disposition=wanted.disposition, limit=limit, **reach)
+        ids = [row["id"] for row in await rows(found)]
+        if len(ids) == limit:
+            return _Place(ids, ids[-1])
+        walked = await sql.walked_contacts(connection, **reach)
+        return _Place(ids, walked["id"] if walked["rows"] == EXAMINED else None)
+
+    async def _with_external_id(
+        self, connection: Connection, campaign_id: int, external_id: str, after: int, limit: int
+    ) -> _Place:
+        found = sql.contacts_with_external_id(
+            connection, campaign_id=campaign_id, external_id=external_id, after=after, limit=limit, **self._of
+        )
+        ids = [row["id"] for row in await rows(found)]
+        return _Place(ids, ids[-1] if len(ids) == limit else None)
+
+    async def _with_number(self, connection: Connection, campaign_id: int, to_number: str, after: int) -> _Place:
+        found = sql.contacts_with_numbers(connection, campaign_id=campaign_id, to_numbers=[to_number], **self._of)
+        return _Place([row["id"] for row in await rows(found) if row["id"] > after], None)
+
+    async def _details(self, connection: Connection, ids: Sequence[int]) -> list[ContactRecord]:
+        found = await rows(sql.contact_details(connection, contact_ids=ids, **self._of)) if ids else []
+        return [_record(row) for row in found]
+
+
+def _record(row: Row) -> ContactRecord:
+    cancelled = row["campaign_state"] == CampaignState.CANCELLED and row["state"] == ContactState.WAITING
+    return ContactRecord(
+        id=row["id"],
+        uuid=row["uuid"],
+        campaign_id=row["campaign_id"],
+        file=row["file"],
+        row_number=row["row_number"],
+        to_number=row["to_number"],
+        external_id=row["external_id"],
+        priority=row["priority"],
+        zones=tuple(row["zones"]),
+        state=ContactState.SKIPPED if cancelled else ContactState(row["state"]),
+        reason="cancelled" if cancelled else _reason(row),
+        disposition=None if row["disposition"] is None else Disposition(row["disposition"]),
+        cause=row["cause"] or "",
+        sip_status=row["sip_status"],
+        attempts=row["attempts"],
+        due_at=None if cancelled else row["due_at"],
+        variables=row["variables"],
+    )
+
+
+def _reason(row: Row) -> str | None:
+    if row["call_state"] is not None:
+        return f"call in progress ({row['call_state']})"
+    if row["state"] == ContactState.REMOVED:
+        return "removed"
+    if row["skip_reason"] is not None:
+        return str(row["skip_reason"])
+    if row["disposition"] is None:
+        return None
+    cause = row["cause"] or ""
+    return f"{row['disposition']}: {cause}" if cause else str(row["disposition"])
