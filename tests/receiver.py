@@ -35,7 +35,7 @@ def answer(status: int, *, location: str | None = None) -> bytes:
 
 @dataclass
 class Receiver:
-    """reply: the whole answer to a request, or b"" to hang up. connections: open at present, and the most there were."""
+    """reply: the whole answer to a request, or b"" to hang up. connections: open now, and the most that were."""
 
     reply: Callable[[Request], Awaitable[bytes]] = take
     requests: list[Request] = field(default_factory=list)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +13,7 @@ from uuid import UUID
 
 from dialplane.core.attempt import Conversation, Order
 from dialplane.core.disposition import Disposition
+from dialplane.core.screening import Check
 
 # --- clock ---------------------------------------------------------------------------------------
 
@@ -161,6 +162,34 @@ class Carriers(Protocol):
         """
 
 
+# --- check before a call -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Somebody who is about to be called. added_at: to the campaign."""
+
+    order: Order
+    organization_uuid: UUID
+    campaign_uuid: UUID
+    contact_uuid: UUID
+    external_id: str | None
+    variables: Mapping[str, str]
+    added_at: datetime
+    asked_at: datetime
+
+
+class CheckFailed(Exception):
+    """Nobody knows whether the call may go out; the text says why. It does not."""
+
+
+class Screening(Protocol):
+    """Says whether a call may go out, for campaigns that have each of theirs checked."""
+
+    async def eligible(self, candidate: Candidate, check: Check) -> bool:
+        """Raises CheckFailed."""
+
+
 # --- agent ---------------------------------------------------------------------------------------
 
 
@@ -223,13 +252,19 @@ class Files(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a receiver is told. id: the same at every try; secrets: each of them signs it."""
+    """What a receiver is told. id: the same at every try; secrets: each of them signs it, the newest comes first.
+
+    format: how it is signed. headers: which go with it. timeout_seconds: for the answer; None: the sender's own.
+    """
 
     url: str
     id: UUID
     body: str
     sent_at: datetime
     secrets: Sequence[str]
+    format: str = "standard"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,5 +281,48 @@ class Sender(Protocol):
     def objection(self, url: str) -> str | None:
         """Why nothing can ever be sent to this URL, for the person who typed it; None for one that may work."""
 
+    def header_objection(self, headers: Mapping[str, str]) -> str | None:
+        """The same for headers that go with messages."""
+
     async def send(self, message: Message) -> Answer:
         """Try once. Everything that the network and the receiver do wrong is an answer, not an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """An event and what is known of its subject when a message about it is made: rows, by column.
+
+    campaign: also a hidden one, which holds single calls. standing: what has become of the contact by now, in the words
+    of `engine/standings.py`. last: whether the attempt is the contact's newest.
+    """
+
+    kind: str
+    at: datetime
+    organization_uuid: UUID
+    campaign: Mapping[str, Any]
+    attempt: Mapping[str, Any] | None = None
+    contact: Mapping[str, Any] | None = None
+    standing: str = ""
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A message to a receiver. subject: what is delivered in order. once: of two with this text only one is sent."""
+
+    kind: str
+    subject: str
+    body: str
+    once: str | None = None
+
+
+class MessageFormat(Protocol):
+    """How messages read that are not of our own format."""
+
+    kinds: Sequence[str]  # of its messages
+
+    def becomes(self, event_kind: str) -> Collection[str]:
+        """Kinds of messages that an event of this kind may become; () is none."""
+
+    def messages(self, happening: Happening) -> Sequence[Told]:
+        """In their order."""

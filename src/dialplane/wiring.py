@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from dialplane.agents.workflow import WorkflowAgent, is_graph, read_graph
 from dialplane.carriers.simulated import Profile, SimulatedCarrier, log_path
 from dialplane.clocks import RealClock, VirtualClock
 from dialplane.config import Settings
+from dialplane.core.screening import Check
 from dialplane.engine import agents, catalog
 from dialplane.engine.adapters import OpenCarriers
 from dialplane.engine.agents import Library, Reading
@@ -25,32 +26,46 @@ from dialplane.engine.campaigns import Campaigns
 from dialplane.engine.carriers import CarrierRecord, load_carrier
 from dialplane.engine.contact_book import ContactBook
 from dialplane.engine.contacts import Contacts
+from dialplane.engine.corrections import Corrections
 from dialplane.engine.deliveries import Deliveries
-from dialplane.engine.intake import Intake
+from dialplane.engine.directory import Directory
+from dialplane.engine.intake import Imported, Intake
 from dialplane.engine.jobs import IMPORT, JobQueue, Jobs, install
 from dialplane.engine.keys import ensure_key
 from dialplane.engine.people import People
 from dialplane.engine.reports import Reports
+from dialplane.engine.retention import purge
 from dialplane.engine.sealing import Sealer
 from dialplane.engine.single_calls import SingleCalls
 from dialplane.engine.telephony import Telephony
 from dialplane.engine.uploads import Uploads
 from dialplane.engine.webhooks import Webhooks
 from dialplane.engine.worker import Only, Worker
-from dialplane.errors import EnvironmentFault, Invalid, NotFound
+from dialplane.errors import Conflict, EnvironmentFault, Invalid, NotFound
 from dialplane.files import open_files
-from dialplane.ports import Agent, Carrier, CarrierLimits, Clock, Files
+from dialplane.ports import (
+    Agent,
+    Candidate,
+    Carrier,
+    CarrierLimits,
+    CheckFailed,
+    Clock,
+    Files,
+    MessageFormat,
+    Screening,
+)
 from dialplane.secrets import Secrets
 from dialplane.store.embedded import attach
 from dialplane.store.postgres import CONNECTION_FAULTS, Database, sql
 
 if TYPE_CHECKING:
-    from dialplane.webhooks import HttpSender
+    from dialplane.webhooks import HttpScreening, HttpSender
 
 SIMULATED = "simulated"
 # Their configurations are kept; calls through them are for later versions.
 PLANNED = frozenset({"ari", "cloudonix", "plivo", "telnyx", "twilio", "vobiz", "vonage"})
 SCRIPTED, WORKFLOW = "scripted", "workflow"
+RESCUE_DELAY = timedelta(minutes=10)  # by then an import that somebody waits for is over
 EXAMPLE_NUMBER = "+15005550100"  # what the simulated carrier calls from
 
 
@@ -112,6 +127,20 @@ class LoadedAgents:
         return self._loaded[key]
 
 
+class LoadedScreening:
+    """The check before a call, loaded with the first call that needs it: most installations never do."""
+
+    def __init__(self, load: Callable[[], Screening]) -> None:
+        self._load = load
+
+    async def eligible(self, candidate: Candidate, check: Check) -> bool:
+        try:
+            screening = self._load()
+        except EnvironmentFault as fault:
+            raise CheckFailed(str(fault)) from fault
+        return await screening.eligible(candidate, check)
+
+
 @dataclass(frozen=True, kw_only=True)
 class App:
     """Everything that a door needs, for one organization."""
@@ -134,8 +163,11 @@ class App:
     caller_numbers: CallerNumbers
     single_calls: SingleCalls
     agents: LoadedAgents
+    screening: Screening
     logs: Path  # of the simulated carrier
     library: Library
+    directory: Directory
+    corrections: Corrections
 
     def worker(
         self,
@@ -147,7 +179,14 @@ class App:
         """A worker of this process, for all organizations or for one campaign."""
         only = None if campaign_id is None else Only(self.organization_id, campaign_id)
         worker = Worker(
-            self.database, self.clock, self.carriers, self.agents, capacity=capacity, only=only, finished=finished
+            self.database,
+            self.clock,
+            self.carriers,
+            self.agents,
+            self.screening,
+            capacity=capacity,
+            only=only,
+            finished=finished,
         )
         self.carriers.listen(worker.calls.receive)
         return worker
@@ -178,6 +217,17 @@ class App:
             await self.intake.run(campaign_id, required)
         except (Invalid, NotFound) as fault:
             await self.intake.give_up(campaign_id, str(fault))
+
+    async def import_now(self, campaign_id: int, path: Path, default_region: str | None) -> Imported:
+        """Import a file and wait for it. Raises Conflict while another one is being imported, Invalid."""
+        required = (await self.agent_of(campaign_id)).variables()
+        # Should this process die on the way, a job goes on; one that finds nothing to do does nothing.
+        await self.jobs.enqueue_import(campaign_id, delay=RESCUE_DELAY)
+        await self.intake.store(campaign_id, path, default_region)
+        done = await self.intake.run(campaign_id, required)
+        if done is None:
+            raise Conflict("another process has finished this import")
+        return done
 
     async def discard(self, campaign_id: int) -> None:
         """Delete a draft, its contacts and the copies of its files. Raises NotFound, InvalidTransition."""
@@ -230,14 +280,31 @@ class Server:
 
         return HttpSender(own_network=self.settings.private_webhooks)
 
+    @cached_property
+    def screening(self) -> HttpScreening:
+        """Raises EnvironmentFault."""
+        from dialplane.webhooks import HttpScreening  # noqa: PLC0415  (as above)
+
+        own_network = self.settings.private_webhooks
+        return HttpScreening(self.secrets.encrypt, self.secrets.decrypt, own_network=own_network)
+
+    @cached_property
+    def formats(self) -> Mapping[str, MessageFormat]:
+        """Of messages to webhooks, besides our own."""
+        from dialplane.webhooks import FORMATS  # noqa: PLC0415  (as above)
+
+        return FORMATS
+
     def webhooks(self, organization_id: int) -> Webhooks:
         """Raises EnvironmentFault."""
-        return Webhooks(self.database, organization_id, self.secrets, self.sender)
+        return Webhooks(self.database, organization_id, self.secrets, self.sender, self.formats)
 
     async def close(self) -> None:
         await self.carriers.close()
         if "sender" in self.__dict__:
             await self.sender.close()
+        if "screening" in self.__dict__:
+            await self.screening.close()
 
     @cached_property
     def people(self) -> People:
@@ -316,17 +383,26 @@ class Server:
                 self.agents,
             ),
             agents=self.agents,
+            screening=LoadedScreening(lambda: self.screening),
             logs=self.logs,
             library=library,
+            directory=Directory(database, organization_id),
+            corrections=Corrections(database, clock, organization_id),
         )
 
     def deliveries(self) -> Deliveries:
         """Raises EnvironmentFault."""
-        return Deliveries(self.database, self.secrets, self.sender)
+        return Deliveries(self.database, self.secrets, self.sender, formats=self.formats)
 
     def jobs(self) -> Jobs:
         """The background work of all organizations, for one process to carry out."""
-        return Jobs(self.database, {IMPORT: (self._import, 1)}, loops=[self.deliveries().run])
+        return Jobs(
+            self.database, {IMPORT: (self._import, 1)}, loops=[self.deliveries().run], hourly=self._purge
+        )
+
+    async def _purge(self) -> None:
+        now = self.clock.now()
+        await purge(self.database, now, lambda organization_id: self.of(organization_id).uploads.purge(now))
 
     async def _import(self, job: Mapping[str, Any]) -> None:
         await self.of(job["organization_id"]).import_contacts(job["campaign_id"])

@@ -1,4 +1,4 @@
-"""Answers against the schemas that Dograh has published."""
+"""Answers against the schemas that the owners of each contract have published."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from typing import Any
 
 import jsonschema_rs
 
-DOCUMENT = json.loads((Path(__file__).parent / "contracts" / "dograh-campaign.json").read_text(encoding="utf-8"))
+FOLDER = Path(__file__).parent / "contracts"
+DOGRAH, VAPI = "dograh-campaign.json", "vapi-campaign.json"
 
 
-def conforms(answer: Any, schema: str) -> Any:
+def conforms(answer: Any, schema: str, *, of: str = DOGRAH) -> Any:
     """The answer itself, which is what the schema of this name describes: `conforms(body, "CampaignResponse")`."""
-    _validator(schema).validate(answer)
+    _validator(schema, of).validate(answer)
     return answer
 
 
 @cache
-def _validator(schema: str) -> Any:
-    assert schema in DOCUMENT["components"]["schemas"], schema
+def _validator(schema: str, of: str) -> Any:
+    document = json.loads((FOLDER / of).read_text(encoding="utf-8"))
+    assert schema in document["components"]["schemas"], schema
     return jsonschema_rs.Draft202012Validator(
-        {"$ref": f"#/components/schemas/{schema}", "components": DOCUMENT["components"]}, validate_formats=True
+        {"$ref": f"#/components/schemas/{schema}", "components": document["components"]}, validate_formats=True
     )

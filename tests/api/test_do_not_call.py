@@ -147,7 +147,7 @@ async def test_a_file_that_is_none_is_refused(site: Site) -> None:
     for content, told in (
         (b"", "the file is empty"),
         (b"name\nAna\n", "there is no phone column among name"),
-        (b"PK\x03\x04 and so on", "the file is an Excel workbook"),
+        (b"PK\x03\x04 and so on", "the file is a ZIP archive that is damaged"),
     ):
         assert told in str((await imported(site, content, status=400))["detail"])
 

@@ -8,13 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dialplane.api.contracts.dograh.policies import (
-    RetryConfig,
-    ScheduleConfig,
-    breaker_view,
-    retry_view,
-    schedule_view,
-)
+from dialplane.api.contracts.dograh.policies import RetryConfig, ScheduleConfig
+from dialplane.api.contracts.dograh.policy_views import breaker_view, retry_view, schedule_view
 from dialplane.api.contracts.dograh.requests import CreateCampaign, RedialCampaign, UpdateCampaign
 from dialplane.core.campaign import Policies
 from dialplane.core.disposition import Disposition

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ import httpx2
 import pytest
 from contract import conforms
 from site_of import CALLS, Site
+from workbooks import Rows, xls, xlsx
 
 from dialplane.api.links import artifact_token, read_artifact_token
 from dialplane.core.campaign import Policies
@@ -112,6 +113,28 @@ async def test_a_name_that_climbs_out_of_its_folder_stays_in_it(site: Site) -> N
     assert len(link["file_key"].rsplit("/", 1)[1]) == 36 + 1 + 150
 
 
+@pytest.mark.parametrize(("name", "make"), [("people.xlsx", xlsx), ("people.xls", xls)])
+async def test_a_campaign_can_be_made_of_a_workbook(site: Site, name: str, make: Callable[[Rows], bytes]) -> None:
+    app = app_of(site)
+    await app.add_carrier(CALLS)
+    people = make([["phone_number", "name"], ["+12122000000", "Ana"], [], ["+12122000001", "Ben"], ["4.4E+11", "Cleo"]])
+    body = {
+        "name": "spring",
+        "workflow_id": await app.add_agent(None),
+        "source_id": await uploaded(site, people, name=name),
+    }
+
+    made = await site.call("POST", "/campaign/create", json={**body, "source_type": "csv"})
+    async with site.working():
+        await site.until(f"/campaign/{made['id']}", {"total_rows": 2})
+        page = await site.call("GET", f"/campaign/{made['id']}/contacts")
+
+    assert [(who["phone_number"], who["row"], who["file"]) for who in page["contacts"]] == [
+        ("+12122000000", 2, name),
+        ("+12122000001", 4, name),
+    ]
+
+
 async def test_what_is_not_known_is_ignored_and_said(site: Site) -> None:
     link = await asked(site, filename="a.csv", colour="green")
 
@@ -119,8 +142,8 @@ async def test_what_is_not_known_is_ignored_and_said(site: Site) -> None:
 
 
 MISFITS: list[tuple[dict[str, Any], str, str]] = [
-    ({"file_name": "a.xlsx", "file_size": 1}, "file_name", "String should match pattern '.*\\.csv$'"),
-    ({"filename": "a.txt"}, "filename", "String should match pattern '.*\\.csv$'"),
+    ({"file_name": "a.ods", "file_size": 1}, "file_name", "String should match pattern '.*\\.(csv|xlsx|xls)$'"),
+    ({"filename": "a.txt"}, "filename", "String should match pattern '.*\\.(csv|xlsx|xls)$'"),
     ({"file_name": "a.csv"}, "file_size", "Field required"),
     ({"file_name": "a.csv", "file_size": 0}, "file_size", "Input should be greater than 0"),
     (

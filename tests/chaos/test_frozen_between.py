@@ -161,7 +161,7 @@ class Scene:
         app = assemble(settings, self._database, clock, self._organization_id, self._folder / "logs")
         self._stack.push_async_callback(app.carriers.close)
         carriers = FreezableCarriers(app.carriers, clock)
-        worker = Worker(self._database, clock, carriers, app.agents)
+        worker = Worker(self._database, clock, carriers, app.agents, app.screening)
         app.carriers.listen(worker.calls.receive)
         party = Party(app, clock, worker)
         self.parties.append(party)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from executable import EXECUTABLE, Cli, Result
+from workbooks import Rows, locked_xlsx, xls, xlsx
 
 ANA, BO = "+15005550006", "+15005550004"
 GREETING = "name: A\ngreeting: Hi {{CustomerName}}\n"
@@ -107,15 +109,33 @@ def test_a_number_that_a_spreadsheet_has_rounded_is_not_guessed(cli: Cli) -> Non
     ]
 
 
-def test_a_workbook_is_told_apart_from_a_csv(cli: Cli) -> None:
+@pytest.mark.parametrize(("name", "make"), [("people.xlsx", xlsx), ("people.xls", xls)])
+def test_a_workbook_is_read_like_a_csv(cli: Cli, name: str, make: Callable[[Rows], bytes]) -> None:
+    contacts = cli.folder / name
+    contacts.write_bytes(make([["Phone Number", "name"], [ANA, "Ana"], [], [15005550004, "Bo"], ["4.4E+11", "Cleo"]]))
+
+    result = cli("run", contacts, "--default-region", "US", "--fast", "--json")
+
+    assert {row["to_number"]: row["name"] for row in report(result)} == {ANA: "Ana", BO: "Bo"}
+    assert [(row["row"], row["value"], row["fix"]) for row in rejects(result)] == [
+        ("5", "4.4E+11", "format the column as text before saving, and enter the number again")
+    ]
+
+
+def test_a_workbook_that_cannot_be_read_is_refused_with_what_to_do(cli: Cli) -> None:
     contacts = cli.folder / "people.xlsx"
-    contacts.write_bytes(b"PK\x03\x04" + bytes(100))
+    for content, told in (
+        (b"PK\x03\x04" + bytes(100), "people.xlsx is a ZIP archive that is damaged or cut off; open it in Excel"),
+        (b"<html><table>", "people.xlsx is a web page (HTML) or XML, and no Excel workbook"),
+        (locked_xlsx(), "people.xlsx is protected with a password; take the password away in Excel"),
+    ):
+        contacts.write_bytes(content)
 
-    result = cli("run", contacts)
+        result = cli("run", contacts)
 
-    assert result.code == 2
-    assert "Excel workbook" in result.err
-    assert "CSV" in result.err
+        assert result.code == 2
+        assert told in result.err
+    assert cli.campaigns() == []
 
 
 def test_formulas_are_defused_and_numbers_stay_numbers(cli: Cli) -> None:

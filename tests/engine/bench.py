@@ -59,6 +59,9 @@ class Bench:
         agent: Mapping[str, Any] | None = None,
         name: str = "test",
         keep_open: bool = False,
+        ends_at: datetime | None = None,
+        queue: str | None = None,
+        screening: Mapping[str, Any] | None = None,
         **policies: Any,
     ) -> int:
         """A campaign with these numbers, or with the contacts of a CSV text; `policies` as in `Policies`."""
@@ -68,6 +71,9 @@ class Bench:
             carrier_id=await self.app.add_carrier(carrier),
             policies=Policies(**policies),
             keep_open=keep_open,
+            ends_at=ends_at,
+            queue=queue,
+            screening=screening,
         )
         if contacts:
             await self.imports(campaign_id, contacts)

@@ -12,6 +12,7 @@ from bench import Bench, numbers
 from dialplane.core.disposition import Disposition
 from dialplane.core.retry import RetryPolicy
 from dialplane.core.window import CallingWindow
+from dialplane.engine import drafts
 from dialplane.errors import Conflict, Invalid, InvalidTransition, NotFound
 
 pytestmark = pytest.mark.asyncio
@@ -138,6 +139,18 @@ async def test_a_duplicate_has_all_contacts_but_the_removed_ones_and_calls_them_
     await bench.app.campaigns.start(copy)
     await bench.run(copy)
     assert await bench.placed(copy) == ["+12122000001", ANSWERED, "+12122000002"]
+
+
+async def test_a_copy_that_takes_several_pages_calls_everybody_in_the_old_order(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "COPIED_AT_ONCE", 10)
+    busy = {"outcomes": {"busy": 1}}
+    parent = await bench.completed(numbers(25), carrier=busy, retry=ONCE, max_lines=1)
+
+    child = await redialled(bench, parent, Disposition.BUSY)
+
+    assert await bench.placed(child) == numbers(25)
 
 
 async def test_a_priority_is_kept_and_comes_first(bench: Bench) -> None:

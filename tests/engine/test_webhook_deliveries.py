@@ -25,7 +25,7 @@ from standardwebhooks import Webhook
 from dialplane.core.webhook import Backoff
 from dialplane.engine import catalog
 from dialplane.engine.deliveries import Bounds, Deliveries
-from dialplane.engine.webhooks import WithSecret, Webhooks, purge_deliveries
+from dialplane.engine.webhooks import Webhooks, WithSecret, purge_deliveries
 from dialplane.secrets import Secrets
 from dialplane.store.postgres import Database, Row
 from dialplane.webhooks import HttpSender
@@ -89,7 +89,7 @@ class Post:
 
     async def until(self, webhook: WithSecret, wanted: Mapping[str, int], *, seconds: float = 20) -> None:
         async with asyncio.timeout(seconds):
-            while await self.states(webhook) != wanted:
+            while await self.states(webhook) != wanted:  # noqa: ASYNC110 - what happens is in the database
                 await asyncio.sleep(0.02)
 
 
@@ -132,26 +132,27 @@ def by_attempt(taken: Sequence[Request]) -> dict[int, list[str]]:
 
 async def test_a_thousand_messages_arrive_at_a_receiver_that_fails_half_the_time(live: Bench, post: Post) -> None:
     taken, reply = failing(0.5)
+    async with live.working():
+        await live.wait_until_ended(await live.started(numbers(250), carrier={**FAST_CALLS, **ALL_ANSWER}))
     async with receiving(reply) as receiver:
         webhook = await post.to(receiver, "attempt.*")
-        async with live.working():
-            campaign_id = await live.started(numbers(400), carrier={**FAST_CALLS, **ALL_ANSWER})
-            await live.wait_until_ended(campaign_id)
-        events = await post.ask("SELECT count(*) AS count FROM event WHERE kind LIKE 'attempt.%'")
-        assert events[0]["count"] >= 1000
+        await post.ask(
+            "INSERT INTO event (organization_id, transaction_id, campaign_id, attempt_id, kind, at)"
+            " SELECT 1, pg_current_xact_id()::text::bigint, a.campaign_id, a.id, 'attempt.' || s.state, now()"
+            " FROM unnest($1::text[]) WITH ORDINALITY AS s (state, place), attempt a"
+            " ORDER BY s.place, a.id RETURNING id",
+            STATES,
+        )
         async with post.sending(bounds=Bounds(poll_seconds=0.02, failing_after=1000)):
-            await post.until(webhook, {"delivered": events[0]["count"]}, seconds=40)
+            await post.until(webhook, {"delivered": 1000}, seconds=60)
 
     ids = Counter(request.headers["webhook-id"] for request in taken)
-    assert len(ids) == events[0]["count"]
+    assert len(ids) == 1000
     assert set(ids.values()) == {1}
     assert len(receiver.requests) > 1.5 * len(taken)
     for request in taken:
         Webhook(webhook.secret).verify(request.body, request.headers)
-    assert len(by_attempt(taken)) == 400
-    for states in by_attempt(taken).values():
-        assert states == sorted(states, key=STATES.index)
-        assert states[-1] == "ended"
+    assert list(by_attempt(taken).values()) == [STATES] * 250
 
 
 async def test_two_senders_share_the_work_and_double_none(campaign_id: int, post: Post) -> None:
@@ -197,7 +198,7 @@ async def test_after_a_killed_process_another_one_goes_on(
 
 async def receiver_has(receiver: Receiver, *, connections: int) -> None:
     async with asyncio.timeout(20):
-        while receiver.connections < connections:
+        while receiver.connections < connections:  # noqa: ASYNC110 - it counts them before any request
             await asyncio.sleep(0.01)
 
 
@@ -299,13 +300,14 @@ async def test_410_switches_the_webhook_off(campaign_id: int, post: Post) -> Non
     async def reply(_: Request) -> bytes:
         return answer(410)
 
-    async with receiving(reply) as receiver:
+    async with receiving(reply) as receiver, receiving() as everything:
         webhook = await post.to(receiver)
+        await post.to(everything)
         await post.happen("campaign.warned", campaign_id, campaign_id)
         async with post.sending():
             await post.until(webhook, {"dead": 1, "pending": 1})
             await post.happen("campaign.closed", campaign_id)
-            await asyncio.sleep(0.1)
+            await everything.got(3)
 
     after = await post.webhooks.get(webhook.webhook["id"])
     assert (after["active"], after["inactive_reason"]) == (False, "the receiver answered 410: it wants no more")
@@ -344,11 +346,11 @@ async def test_a_transaction_that_commits_late_is_told_all_the_same(campaign_id:
                     campaign_id,
                 )
                 await post.happen("campaign.closed", campaign_id)
-                await asyncio.sleep(0.2)
-                assert receiver.requests == []
-            await post.until(webhook, {"delivered": 2})
+                await post.webhooks.test(webhook.webhook["id"])
+                await post.until(webhook, {"delivered": 1})
+            await post.until(webhook, {"delivered": 3})
 
-    assert [message["type"] for message in receiver.messages] == ["campaign.paused", "campaign.closed"]
+    assert [m["type"] for m in receiver.messages] == ["webhook.test", "campaign.paused", "campaign.closed"]
 
 
 async def test_more_events_than_one_step_takes_all_arrive_in_order(campaign_id: int, post: Post) -> None:
@@ -377,25 +379,23 @@ async def test_switched_off_it_hears_nothing_and_begins_again_at_now(campaign_id
 
 async def test_a_message_about_an_attempt_tells_no_more_than_had_happened(live: Bench, post: Post) -> None:
     csv = "phone_number,name,external_id\n+12122000000,Zoë,crm-7\n"
-    carrier = {**ALL_ANSWER, "ring_seconds": [0.2, 0.2], "talk_seconds": [1, 1]}
+    carrier = {**ALL_ANSWER, "ring_seconds": [1, 1], "talk_seconds": [1, 1]}
     async with receiving() as receiver:
-        webhook = await post.to(receiver, "attempt.placed", "attempt.ended")
+        await post.to(receiver, "attempt.*")
         async with live.working():
             campaign_id = await live.started(csv, carrier=carrier)
             await live.wait_until_ended(campaign_id)
         async with post.sending():
-            await post.until(webhook, {"delivered": 2})
+            await receiver.until(lambda: any(m["type"] == "attempt.ended" for m in receiver.messages))
 
-    placed, ended = (message["data"] for message in receiver.messages)
+    first, ended = receiver.messages[0]["data"], receiver.messages[-1]["data"]
     same = ("campaign_id", "contact_id", "attempt_id", "uuid", "to_number", "from_number", "attempt", "variables")
-    assert {name: placed[name] for name in same} == {name: ended[name] for name in same}
-    assert placed["campaign_id"] == campaign_id
-    assert (placed["to_number"], placed["attempt"], placed["external_id"]) == ("+12122000000", 1, "crm-7")
-    assert placed["variables"]["name"] == "Zoë"
-    assert (placed["state"], ended["state"]) == ("placed", "ended")
-    assert [placed[name] for name in ("ringing_at", "answered_at", "ended_at", "disposition", "transcript")] == [
-        None
-    ] * 5
+    assert {name: first[name] for name in same} == {name: ended[name] for name in same}
+    assert first["campaign_id"] == campaign_id
+    assert (first["to_number"], first["attempt"], first["external_id"]) == ("+12122000000", 1, "crm-7")
+    assert first["variables"]["name"] == "Zoë"
+    assert first["state"] in ("placed", "ringing")  # two at once are told as one
+    assert [first[name] for name in ("answered_at", "ended_at", "disposition", "transcript")] == [None] * 4
     assert ended["disposition"] == "answered"
     assert ended["transcript"][0]["speaker"] == "agent"
     assert ended["agent_version"] == 1

@@ -36,7 +36,7 @@ class Hand:
         self.id = worker_id or uuid4()
         self.wake = asyncio.Event()
         self.dispatcher = Dispatcher(app.database, app.clock, self.id)
-        self.calls = Calls(app.database, app.clock, self.id, app.carriers, app.agents, self.wake)
+        self.calls = Calls(app.database, app.clock, self.id, app.carriers, app.agents, app.screening, self.wake)
         app.carriers.listen(self.calls.receive)
 
     async def intends(self, room: int = 100) -> list[Order]:

@@ -29,6 +29,12 @@ asyncio.run(main())
 """
 
 
+@pytest.fixture
+def schema(fresh_schema: str) -> str:
+    """One that does not exist yet."""
+    return fresh_schema
+
+
 async def connected(server: Mapping[str, Any], schema: str) -> asyncpg.Connection:
     return await asyncpg.connect(**server, server_settings={"search_path": schema})
 

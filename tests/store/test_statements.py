@@ -29,7 +29,10 @@ NO_TENANT = {
     "live_workers",
     "lock_emails",
     "lock_organization_names",
+    "organization_page",
     "organizations_with_calls",
+    "purge_job_history",
+    "purge_job_statistics",
     "reserve_campaign_id",
 }
 # It names the organization as a value: in a condition, or as the first column of what it writes.

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from dialplane.engine.keys import Caller, Role, identify
 from dialplane.wiring import App, Server
@@ -15,6 +15,9 @@ from dialplane.wiring import App, Server
 API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="A key of your organization.")
 BEARER_WORD = re.compile(r"^\s*bearer(\s|$)", re.IGNORECASE)
 BEARER = HTTPBearer(auto_error=False, description="The same key, or the token of a sign-in.")
+# For the OpenAPI document: `caller_of` reads them.
+ShownKey = Annotated[str | None, Security(API_KEY)]
+ShownToken = Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
 
 
 def server_of(request: Request) -> Server:
@@ -41,7 +44,7 @@ def shown_key(request: Request) -> str | None:
 def needs(role: Role) -> Callable[..., Awaitable[App]]:
     """A dependency: the application of the caller's organization, for callers with at least this role."""
 
-    async def application(request: Request) -> App:
+    async def application(request: Request, _key: ShownKey = None, _token: ShownToken = None) -> App:
         caller = await caller_of(request)
         if caller is None:
             raise HTTPException(401, _why_not(request), headers={"WWW-Authenticate": "Bearer"})
@@ -65,4 +68,3 @@ CallerDep = Annotated[Caller, Depends(caller_of)]  # only beside one of the next
 ViewerApp = Annotated[App, Depends(needs(Role.VIEWER))]
 OperatorApp = Annotated[App, Depends(needs(Role.OPERATOR))]
 OwnerApp = Annotated[App, Depends(needs(Role.OWNER))]
-SECURITY = [Security(API_KEY), Security(BEARER)]  # for the OpenAPI document; `needs` does the work

@@ -9,6 +9,8 @@ from fastapi.routing import APIRoute
 
 from dialplane import __version__
 from dialplane.api import campaign_log, contacts, do_not_call, events, files, health, metrics, webhooks
+from dialplane.api.contracts.dialnexa import door as dialnexa
+from dialplane.api.contracts.dialnexa.headers import RateHeaders
 from dialplane.api.contracts.dograh import (
     accounts,
     calls,
@@ -23,6 +25,7 @@ from dialplane.api.contracts.dograh import (
     uploads,
     workflows,
 )
+from dialplane.api.contracts.vapi import door as vapi
 from dialplane.api.errors import Error, FieldErrors, add_handlers
 from dialplane.api.guard import API, JsonBody, RequestId, Spelling
 from dialplane.api.hub import Hub
@@ -46,6 +49,21 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 def build_api(server: Server) -> FastAPI:
     """The application; it opens nothing and closes nothing of the server's."""
+    app = build_routes()
+    attach(app, server)
+    return app
+
+
+def attach(app: FastAPI, server: Server) -> None:
+    """From now on the application speaks for this server; its doors share its state."""
+    app.state.server = server
+    app.state.hub = Hub(server.database)
+    app.state.rates = Rates(server.settings.requests_per_second)
+    app.state.guesses = Guesses()
+
+
+def build_routes() -> FastAPI:
+    """Routes, middleware and answers to faults, for whichever server is attached."""
     app = FastAPI(
         title="Dialplane",
         version=__version__,
@@ -55,10 +73,6 @@ def build_api(server: Server) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
     )
-    app.state.server = server
-    app.state.hub = Hub(server.database)
-    app.state.rates = Rates(server.settings.requests_per_second)
-    app.state.guesses = Guesses()
     add_handlers(app)
     app.include_router(health.router)
     app.include_router(metrics.router)
@@ -82,7 +96,10 @@ def build_api(server: Server) -> FastAPI:
     api.include_router(organizations.router)
     api.include_router(calls.router)
     app.include_router(api)
+    app.mount(dialnexa.PREFIX, dialnexa.build_door(app))
+    app.mount(vapi.PREFIX, vapi.build_door(app))
     app.add_middleware(JsonBody)
+    app.add_middleware(RateHeaders, prefix=dialnexa.PREFIX)
     app.add_middleware(metrics.Latency)
     app.add_middleware(RequestId)
     app.add_middleware(Spelling)  # the outermost: the others see the path as it is meant

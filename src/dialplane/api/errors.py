@@ -23,6 +23,7 @@ STATUS: dict[type[DialplaneError], int] = {
     CarrierError: 502,
 }
 RETRY_AFTER_SECONDS = 2
+DATABASE_GONE = "the database cannot be reached at present; try again in some seconds"
 
 log = structlog.get_logger()
 
@@ -55,8 +56,13 @@ def add_handlers(app: FastAPI) -> None:
         app.add_exception_handler(fault, _database_gone)
 
 
+def status_of(error: DialplaneError) -> int:
+    return next(status for kind, status in STATUS.items() if isinstance(error, kind))
+
+
 async def _known(_: Request, error: Exception) -> JSONResponse:
-    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+    assert isinstance(error, DialplaneError)
+    status = status_of(error)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status in (429, 503) else None
     return JSONResponse({"detail": str(error)}, status, headers)
 
@@ -83,15 +89,16 @@ async def _unstorable(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": f"a value cannot be stored: {error}"}, 400)
 
 
-async def _database_gone(request: Request, error: Exception) -> JSONResponse:
-    """The embedded server is started again; the client is told to come back."""
+async def recover(request: Request, error: Exception) -> None:
+    """The embedded server is started again."""
     log.warning("database.lost", fault=describe(error))
     try:
         await request.app.state.server.database.recover()
     except EnvironmentFault as fault:
         log.error("database.not_recovered", fault=str(fault))
-    return JSONResponse(
-        {"detail": "the database cannot be reached at present; try again in some seconds"},
-        503,
-        {"Retry-After": str(RETRY_AFTER_SECONDS)},
-    )
+
+
+async def _database_gone(request: Request, error: Exception) -> JSONResponse:
+    """The client is told to come back."""
+    await recover(request, error)
+    return JSONResponse({"detail": DATABASE_GONE}, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
@@ -16,8 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 API = "/api/v1"
 # Sysevo's paths have no prefix.
 BARE = re.compile(r"/(campaign|s3|workflow|public|telephony|organizations|user|auth)(/|$)")
+OTHER_DOORS = re.compile(r"/(vapi|dialnexa)(/|$)")  # whose errors have another shape
 MOST_BODY_BYTES = 10_000_000
+MOST_FORM_BYTES = 11_000_000  # a file of 10 MiB, and what is around it
 DEEPEST_JSON = 64
+DEFECT = "the server has failed on this; its log tells more under the X-Request-ID of this answer"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 log = structlog.get_logger()
@@ -53,7 +57,7 @@ class RequestId:
         given = Headers(scope=scope).get("X-Request-ID", "")
         request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
         began = time.monotonic()
-        status = 500
+        status: int | None = None
 
         async def named(message: Message) -> None:
             nonlocal status
@@ -65,6 +69,10 @@ class RequestId:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, named)
+            except Exception:
+                log.exception("request.failed")
+                if status is None:
+                    await JSONResponse({"detail": DEFECT}, 500)(scope, receive, named)
             finally:
                 taken_ms = round((time.monotonic() - began) * 1000, 1)
                 log.info(
@@ -83,16 +91,18 @@ class JsonBody:
         if scope["type"] != "http" or scope["method"] not in ("POST", "PUT", "PATCH") or _is_upload(scope):
             return await self._app(scope, receive, send)
         body = b""
+        form = Headers(scope=scope).get("Content-Type", "").lower().startswith("multipart/")
+        most = MOST_FORM_BYTES if form else MOST_BODY_BYTES
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
             body += message.get("body", b"")
-            if len(body) > MOST_BODY_BYTES:
-                return await _refuse(413, f"the body is larger than {MOST_BODY_BYTES:,} bytes", scope, receive, send)
+            if len(body) > most:
+                return await _refuse(413, f"the body is larger than {most:,} bytes", scope, receive, send)
             if not message.get("more_body"):
                 break
-        if (fault := _fault(body)) is not None:
+        if not form and (fault := _fault(body)) is not None:
             return await _refuse(400, fault, scope, receive, send)
         given = False
 
@@ -112,7 +122,10 @@ def _is_upload(scope: Scope) -> bool:
 
 
 async def _refuse(status: int, detail: str, scope: Scope, receive: Receive, send: Send) -> None:
-    await JSONResponse({"detail": detail}, status)(scope, receive, send)
+    body: dict[str, Any] = {"detail": detail}
+    if OTHER_DOORS.match(scope["path"]):
+        body = {"statusCode": status, "message": detail, "error": HTTPStatus(status).phrase}
+    await JSONResponse(body, status)(scope, receive, send)
 
 
 def _fault(body: bytes) -> str | None:

@@ -109,6 +109,11 @@ def artifact_token(secrets: Secrets, organization_id: int, attempt_uuid: UUID) -
     return f"{organization_id}.{attempt_uuid.hex}.{secrets.sign('artifact', str(organization_id), attempt_uuid.hex)}"
 
 
+def artifact_url(base: str, token: str, artifact: Literal["transcript", "recording"]) -> str:
+    """base: how this server is reached. token: what opens the attempt's recording and transcript."""
+    return f"{base}{API}/public/download/workflow/{token}/{artifact}"
+
+
 def read_artifact_token(secrets: Secrets, token: str) -> tuple[int, UUID]:
     """(organization's id, attempt's uuid). Raises NotFound."""
     organization_id, _, rest = token.partition(".")

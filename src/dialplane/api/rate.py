@@ -5,9 +5,18 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Hashable
+from typing import NamedTuple
 
 BURST_SECONDS = 2.0  # what a caller may save up
 CALLERS = 10_000  # remembered; one that is forgotten begins anew
+
+
+class Standing(NamedTuple):
+    """limit: requests that can be saved up. remaining: of these. reset_seconds: until all of them are there again."""
+
+    limit: int
+    remaining: int
+    reset_seconds: float
 
 
 class Rates:
@@ -32,6 +41,14 @@ class Rates:
         if len(self._until) > CALLERS:
             self._until.popitem(last=False)
         return 0
+
+    def standing(self, caller: Hashable) -> Standing | None:
+        """What this one may still ask for at once; None where there is no limit."""
+        if not self.per_second:
+            return None
+        ahead = max(self._until.get(caller, 0) - time.monotonic(), 0)
+        remaining = max(int((self._burst_seconds - ahead) * self.per_second + 1e-6), 0)
+        return Standing(round(self._burst_seconds * self.per_second), remaining, ahead)
 
     def forgive(self, caller: Hashable) -> None:
         """All that this one has used is given back."""

@@ -84,6 +84,7 @@ class WebhookView(BaseModel):
     id: int
     uuid: UUID
     url: str
+    format: str = Field(description="Of its messages: `standard`, or that of another contract, under which it was made.")
     kinds: list[str]
     active: bool
     inactive_reason: str = Field(description="Why nothing is sent; empty while it is active.")
@@ -157,7 +158,7 @@ class Redelivered(BaseModel):
     redelivered: int = Field(description="How many go out again; at 10,000 there may be more: ask once more.")
 
 
-class Deleted(BaseModel):
+class DeletedWebhook(BaseModel):
     deleted: bool = True
 
 
@@ -191,10 +192,10 @@ async def change_webhook(webhook_id: Id, body: WebhookChange, app: OwnerApp, ser
 
 
 @router.delete("/{webhook_id}")
-async def delete_webhook(webhook_id: Id, app: OwnerApp, server: ServerDep) -> Deleted:
+async def delete_webhook(webhook_id: Id, app: OwnerApp, server: ServerDep) -> DeletedWebhook:
     """Send nothing further; pending messages are dropped."""
     await server.webhooks(app.organization_id).delete(webhook_id)
-    return Deleted()
+    return DeletedWebhook()
 
 
 @router.post("/{webhook_id}/rotate-secret")

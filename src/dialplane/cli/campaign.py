@@ -306,7 +306,7 @@ def _disposition(word: str) -> Disposition:
 # --- steer -----------------------------------------------------------------------------------------------
 
 
-def _steer(campaign_id: int, act: Callable[[App], Awaitable[None]], as_json: bool) -> None:
+def _steer(campaign_id: int, act: Callable[[App], Awaitable[object]], as_json: bool) -> None:
     """Do it, then say what state the campaign is in."""
 
     async def steered() -> CampaignRecord:

@@ -137,7 +137,11 @@ def log_to(write: Callable[[str], None], *, as_json: bool = False) -> None:
     """Where log events go from now on: one line each; JSON lines say all, others warnings and above."""
     import structlog  # noqa: PLC0415
 
-    shown: list[Any] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    shown: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     if as_json:
         shown += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     else:

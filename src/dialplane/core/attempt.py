@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from dialplane.core.disposition import Disposition
+from dialplane.core.screening import Check
 
 
 class AttemptState(StrEnum):
@@ -52,6 +53,7 @@ class Order:
     number: the ordinal of this attempt for its contact, refused ones included; the first is 1.
     send_at, send_before: the engine's clock; the call goes out in [send_at, send_before) or not at all.
     spacing: seconds that must lie between this start and the one before it, by the scope that shares the limit.
+    check: what must be asked before it goes out.
     """
 
     organization_id: int
@@ -70,6 +72,7 @@ class Order:
     send_before: datetime
     spacing: Mapping[str, float] = field(default_factory=dict)
     limits: CallLimits = CallLimits()
+    check: Check | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from dialplane.core.attempt import CallLimits
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.numbers import NumberPool
 from dialplane.core.retry import RetryPolicy
+from dialplane.core.screening import Check
 from dialplane.core.window import CallingWindow
 
 
@@ -46,6 +49,53 @@ FAIL = _arrow("fail", "running", CampaignState.FAILED)
 FAIL_IMPORT = _arrow("fail", "draft scheduled running paused", CampaignState.FAILED)  # its file cannot be read
 
 FINAL = frozenset({CampaignState.COMPLETED, CampaignState.CANCELLED})
+HOLDS_QUEUE = frozenset({CampaignState.RUNNING, CampaignState.PAUSED})
+EXPIRED = "expired"  # the `state_reason` of a campaign that its end has completed
+
+
+def left_over(state: CampaignState, reason: str) -> str | None:
+    """Why those who still wait in a campaign are skipped, although nobody touches their rows; None: they wait."""
+    if state is CampaignState.CANCELLED:
+        return CampaignState.CANCELLED.value
+    return EXPIRED if state is CampaignState.COMPLETED and reason == EXPIRED else None
+
+
+class Queued(Protocol):
+    """A campaign as its queue sees it."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def state(self) -> CampaignState: ...
+    @property
+    def queue(self) -> str | None: ...
+    @property
+    def starts_at(self) -> datetime | None: ...
+    @property
+    def ends_at(self) -> datetime | None: ...
+
+
+def whose_turn(campaigns: Sequence[Queued], now: datetime) -> list[int]:
+    """Ids of the scheduled campaigns that start now: their hour has come, and their queue is free for them.
+
+    Of one queue the one with the earliest hour goes first, then the one with the lower id. One whose end has come too
+    never starts.
+    """
+    held = {campaign.queue for campaign in campaigns if campaign.state in HOLDS_QUEUE} - {None}
+    due = sorted(
+        (campaign.starts_at, campaign.id, campaign.queue)
+        for campaign in campaigns
+        if campaign.state is CampaignState.SCHEDULED
+        and campaign.starts_at is not None
+        and campaign.starts_at <= now
+        and (campaign.ends_at is None or campaign.ends_at > now)
+    )
+    started: list[int] = []
+    for _, campaign_id, queue in due:
+        if queue not in held:
+            started.append(campaign_id)
+            held |= {queue} - {None}
+    return started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +114,10 @@ class Policies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trunk:
-    """A carrier as the turn sees it: limits, numbers, pace, suspension."""
+    """A carrier as the turn sees it: limits, numbers, pace, suspension. active: False while it is switched off."""
 
     id: int
+    active: bool
     max_lines: int | None
     cps: float | None
     tat: datetime | None
@@ -93,4 +144,11 @@ class Campaign:
     tat: datetime | None
     rotation: int
     starts_at: datetime | None
+    ends_at: datetime | None
+    queue: str | None
+    check: Check | None
     resumed_at: datetime | None
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether its end has come: no call begins any more."""
+        return self.ends_at is not None and self.ends_at <= now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from dialplane.errors import Invalid
@@ -11,11 +11,15 @@ from dialplane.errors import Invalid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerId:
-    """A number of ours that calls come from. max_lines: calls in flight at once; None is no limit."""
+    """A number of ours that calls come from. max_lines: calls in flight at once; None is no limit.
+
+    rotates: used in turn; the others are for the contacts that have them as their own.
+    """
 
     id: int
     e164: str
     max_lines: int | None = None
+    rotates: bool = True
 
     def __post_init__(self) -> None:
         if self.max_lines is not None and self.max_lines < 1:
@@ -23,10 +27,14 @@ class CallerId:
                 f"max_lines of {self.e164} must be 1 or more, not {self.max_lines}; leave it out for no limit"
             )
 
+    def free(self, open_lines: Mapping[int, int]) -> int | None:
+        """How many more calls can come from it; None is no limit."""
+        return None if self.max_lines is None else max(self.max_lines - open_lines.get(self.id, 0), 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberPool:
-    """The caller IDs of a campaign, used in turn. An empty pool has no room: nothing can be called from it."""
+    """The caller IDs of a campaign. An empty pool has no room: nothing can be called from it."""
 
     caller_ids: tuple[CallerId, ...] = ()
 
@@ -35,14 +43,19 @@ class NumberPool:
         if len(set(ids)) < len(ids):
             raise Invalid(f"numbers: each may be named once, not {ids}")
 
+    def own(self, number_id: int) -> CallerId | None:
+        """The caller ID with this id; None where it cannot be called from."""
+        return next((caller_id for caller_id in self.caller_ids if caller_id.id == number_id), None)
+
     def assign(self, count: int, open_lines: Mapping[int, int], rotation: int) -> tuple[list[CallerId], int]:
-        """At most `count` caller IDs, and where the next call goes on.
+        """At most `count` caller IDs, used in turn, and where the next call goes on.
 
         open_lines: calls in flight by caller ID's id. rotation: what the call before returned, 0 at first; a pool that
         has changed since does no harm.
         """
-        size = len(self.caller_ids)
-        free = [self._free(caller_id, open_lines) for caller_id in self.caller_ids]
+        rotating = [caller_id for caller_id in self.caller_ids if caller_id.rotates]
+        size = len(rotating)
+        free = [caller_id.free(open_lines) for caller_id in rotating]
         queue = deque((rotation + i) % size for i in range(size))
         assigned: list[CallerId] = []
         while queue and len(assigned) < count:
@@ -53,22 +66,19 @@ class NumberPool:
                     continue  # full for good: lines are only taken here
                 free[index] = left - 1
             queue.append(index)
-            assigned.append(self.caller_ids[index])
+            assigned.append(rotating[index])
             rotation = (index + 1) % size
         return assigned, rotation
 
-    def room(self, open_lines: Mapping[int, int]) -> int | None:
-        """How many more calls the pool can carry; None is no limit."""
+    def room(
+        self, open_lines: Mapping[int, int], *, rotating: bool = True, own: Collection[int] = frozenset()
+    ) -> int | None:
+        """How many more calls can come from those used in turn and from those with the ids `own`; None: no limit."""
         room = 0
         for caller_id in self.caller_ids:
-            free = self._free(caller_id, open_lines)
-            if free is None:
-                return None
-            room += free
+            if (rotating and caller_id.rotates) or caller_id.id in own:
+                free = caller_id.free(open_lines)
+                if free is None:
+                    return None
+                room += free
         return room
-
-    @staticmethod
-    def _free(caller_id: CallerId, open_lines: Mapping[int, int]) -> int | None:
-        if caller_id.max_lines is None:
-            return None
-        return max(caller_id.max_lines - open_lines.get(caller_id.id, 0), 0)

@@ -14,18 +14,24 @@ KINDS = (
     "attempt.placed", "attempt.ringing", "attempt.answered", "attempt.unknown", "attempt.ended",
     "campaign.created", "campaign.scheduled", "campaign.draft", "campaign.running", "campaign.paused",
     "campaign.completed", "campaign.failed", "campaign.cancelled", "campaign.closed", "campaign.warned",
-    "contacts.imported", "contacts.import_failed", "contacts.added", "contacts.called", "contacts.removed",
+    "campaign.archived", "campaign.unarchived", "contact.skipped", "contacts.skipped",
+    "contacts.imported", "contacts.import_failed", "contacts.added", "contacts.called", "contacts.corrected",
+    "contacts.removed",
     "contacts.restored", "contacts.copied",
     "settings.changed", "breaker.tripped", "carrier.suspended", "carrier.reactivated",
 )  # fmt: skip
 GROUPS = tuple(f"{noun}.*" for noun in dict.fromkeys(kind.partition(".")[0] for kind in KINDS))
 ALL = "*"
+STANDARD = "standard"  # the format of our own messages
 TEST = "webhook.test"  # asked for by hand, whatever kinds the webhook hears of
 
 
-def check_kinds(kinds: Sequence[str]) -> None:
-    """Raises Invalid for one that is no kind, no group such as `attempt.*`, and not `*`."""
-    known = (ALL, *GROUPS, *KINDS)
+def check_kinds(kinds: Sequence[str], of_format: Sequence[str] | None = None) -> None:
+    """Raises Invalid for one that is no kind, no group such as `attempt.*`, and not `*`.
+
+    of_format: the kinds of another format than our own.
+    """
+    known = (ALL, *GROUPS, *KINDS) if of_format is None else (ALL, *of_format)
     for kind in kinds:
         if kind not in known:
             nearest = difflib.get_close_matches(kind, known, 1, cutoff=0.5)

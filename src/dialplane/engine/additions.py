@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from dialplane.core.intake import NumberFault, template_value, template_values
 from dialplane.core.window import known_zone
@@ -14,13 +15,18 @@ MOST_EXTERNAL_ID_CHARACTERS = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateContact:
-    """A contact added by hand. phone_number: any spelling, with + unless a default region is given."""
+    """A contact added by hand. phone_number: any spelling, with + unless a default region is given.
+
+    number_id: of the number that it is called from; None: any of the campaign's. due_at: not before; None: at once.
+    """
 
     phone_number: str
     external_id: str | None = None
     timezone: str | None = None
     priority: int = 0
     variables: Mapping[str, str] = field(default_factory=dict)
+    number_id: int | None = None
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,8 @@ class Checked:
     priority: int
     zones: tuple[str, ...]
     variables: Mapping[str, str]
+    number_id: int | None = None
+    due_at: datetime | None = None
 
 
 def check(contact: LateContact, default_region: str | None, required: frozenset[str]) -> Checked | Rejected:
@@ -84,6 +92,8 @@ def check(contact: LateContact, default_region: str | None, required: frozenset[
         priority=contact.priority,
         zones=(contact.timezone,) if contact.timezone else number.zones,
         variables=contact.variables,
+        number_id=contact.number_id,
+        due_at=contact.due_at,
     )
     if (missing := missing_variable(checked, required)) is not None:
         reason = f"the agent's text uses {{{{{missing}}}}} and {number.e164} has no value for it"
@@ -120,6 +130,17 @@ def tell_apart(contacts: Sequence[Checked | Rejected], owners: Mapping[str, Sequ
                 continue
         told.append(contact)
     return told
+
+
+def with_numbers(contacts: Sequence[Checked | Rejected], number_ids: Collection[int]) -> list[Checked | Rejected]:
+    """The same contacts, without those whose own number is none of these: the active ones of the campaign's carrier."""
+    reason = "this number is not among the active ones of the campaign's carrier"
+    return [
+        _rejected("number_id", str(contact.number_id), reason, "give one that is, or leave it out")
+        if isinstance(contact, Checked) and contact.number_id is not None and contact.number_id not in number_ids
+        else contact
+        for contact in contacts
+    ]
 
 
 def _rejected(field: str, value: str, reason: str, fix: str) -> Rejected:

@@ -20,6 +20,7 @@ class AttemptFilter:
     created_from, created_to: inclusive. dispositions: of ended ones; an empty set lets none pass. ended: False is those
     in progress. least_seconds, most_seconds: of talk, in whole seconds, inclusive; 0 where nobody answered, and a call
     in progress has none yet. from_number, to_number: a part is enough.
+    sentiment: as the agent gathered it.
     """
 
     created_from: datetime | None = None
@@ -31,6 +32,7 @@ class AttemptFilter:
     attempt_id: int | None = None
     from_number: str | None = None
     to_number: str | None = None
+    sentiment: str | None = None
 
     @property
     def countable(self) -> bool:

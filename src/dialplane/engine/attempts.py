@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from dialplane.engine.attempt_views import AttemptFilter, AttemptPage, AttemptRecord, Paging, UsagePage, attempt
 from dialplane.errors import NotFound
@@ -33,6 +34,30 @@ class Attempts:
             found = await rows(sql.campaigns_of_agent(connection, agent_id=agent_id, **self._of))
             return await self._page(connection, [row["id"] for row in found], wanted, paging)
 
+    async def of_all(self, wanted: AttemptFilter, paging: Paging) -> AttemptPage:
+        """Of the whole organization, the hidden campaigns of single calls too; from counters where they suffice."""
+        async with self._database.connection() as connection:
+            found = await rows(sql.campaigns_of_organization(connection, **self._of))
+            return await self._page(connection, [row["id"] for row in found], wanted, paging)
+
+    async def among(
+        self,
+        wanted: AttemptFilter,
+        paging: Paging,
+        *,
+        campaign_ids: Sequence[int] | None = None,
+        agent_ids: Sequence[int] | None = None,
+    ) -> AttemptPage:
+        """Of these campaigns and these agents; None is all of them, the hidden campaigns of single calls too."""
+        async with self._database.connection() as connection:
+            found = [row["id"] for row in await rows(sql.campaigns_of_organization(connection, **self._of))]
+            if campaign_ids is not None:
+                found = [each for each in found if each in campaign_ids]
+            if agent_ids is not None:
+                theirs = [await self._campaigns(connection, None, agent_id) or [] for agent_id in agent_ids]
+                found = [each for each in found if any(each in campaigns for campaigns in theirs)]
+            return await self._page(connection, found, wanted, paging)
+
     async def of_organization(
         self,
         wanted: AttemptFilter,
@@ -56,6 +81,16 @@ class Attempts:
             found = await self._records(connection, [attempt_id])
             if not found or found[0].agent_id != agent_id:
                 raise NotFound("Workflow run not found")
+            said = await sql.attempt_transcript(connection, attempt_id=attempt_id, **self._of)
+        return found[0], said
+
+    async def by_uuid(self, uuid: UUID) -> tuple[AttemptRecord, Sequence[Mapping[str, Any]] | None]:
+        """The same by its uuid, whatever its agent."""
+        async with self._database.connection() as connection:
+            attempt_id = await sql.attempt_with_uuid(connection, uuid=uuid, **self._of)
+            if attempt_id is None:
+                raise NotFound(f"there is no call {uuid}")
+            found = await self._records(connection, [attempt_id])
             said = await sql.attempt_transcript(connection, attempt_id=attempt_id, **self._of)
         return found[0], said
 
@@ -196,6 +231,7 @@ class Attempts:
                 last_id=wanted.attempt_id,
                 from_number=wanted.from_number,
                 to_number=wanted.to_number,
+                sentiment=wanted.sentiment,
                 before=paging.before,
                 by_duration=paging.by_duration,
                 ascending=paging.ascending,

@@ -16,6 +16,7 @@ import structlog
 from dialplane.core.attempt import AttemptState, Conversation, Order, Outcome
 from dialplane.core.disposition import Disposition
 from dialplane.engine.outcomes import EndedCall, refused
+from dialplane.engine.predial import PredialChecks
 from dialplane.errors import (
     CarrierRefused,
     CarrierUnavailable,
@@ -25,7 +26,19 @@ from dialplane.errors import (
     PlacementUnknown,
 )
 from dialplane.metrics import PLACEMENTS
-from dialplane.ports import Agents, Answered, CallEvent, Carrier, Carriers, Clock, Ended, HungUp, Line, Ringing
+from dialplane.ports import (
+    Agents,
+    Answered,
+    CallEvent,
+    Carrier,
+    Carriers,
+    Clock,
+    Ended,
+    HungUp,
+    Line,
+    Ringing,
+    Screening,
+)
 from dialplane.store.postgres import Database, rows, sql
 
 LOOK_AHEAD = timedelta(milliseconds=20)  # starts this close together pass the guard in one statement
@@ -73,7 +86,14 @@ class Calls:
     """What this worker is about to place and what it has placed. All of it can be found again from the database."""
 
     def __init__(
-        self, database: Database, clock: Clock, worker_id: UUID, carriers: Carriers, agents: Agents, wake: asyncio.Event
+        self,
+        database: Database,
+        clock: Clock,
+        worker_id: UUID,
+        carriers: Carriers,
+        agents: Agents,
+        screening: Screening,
+        wake: asyncio.Event,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -82,6 +102,7 @@ class Calls:
         self._agents = agents
         self._wake = wake
         self._orders: list[tuple[datetime, int, Order]] = []
+        self._checks = PredialChecks(database, clock, worker_id, screening, self._release, wake)
         self._sending = 0
         self._flushing = False
         self._calls: dict[UUID, Call] = {}
@@ -94,7 +115,7 @@ class Calls:
     @property
     def in_flight(self) -> int:
         """Lines this worker uses or is about to use."""
-        return len(self._orders) + self._sending + len(self._calls)
+        return len(self._orders) + self._checks.in_progress + self._sending + len(self._calls)
 
     @property
     def has_ended(self) -> bool:
@@ -113,11 +134,26 @@ class Calls:
     def add(self, orders: Iterable[Order], ahead: timedelta) -> None:
         """Orders to send at their instants, by a clock that is `ahead` of the one that set them."""
         for order in orders:
-            heapq.heappush(self._orders, (order.send_at + ahead, order.attempt_id, order))
+            if order.check is None:
+                self._queue(order.send_at + ahead, order)
+            else:
+                self._checks.begin(order, order.send_at + ahead)
+
+    def _queue(self, send_at: datetime, order: Order) -> None:
+        heapq.heappush(self._orders, (send_at, order.attempt_id, order))
+
+    def _release(self, send_at: datetime, order: Order) -> None:
+        self._queue(send_at, order)
+        self._wake.set()
+
+    def take_freed(self) -> set[int]:
+        """Organizations in which a line has become free without a call, since the last time."""
+        return self._checks.take_freed()
 
     def forget_orders(self) -> None:
         """Drop what has not been sent: its intents expire, and the contacts go back."""
         self._orders.clear()
+        self._checks.forget()
 
     def take_ended(self) -> list[EndedCall]:
         """Calls that have come to their end since the last time."""

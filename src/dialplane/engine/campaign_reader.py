@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from dialplane.core.campaign import CampaignState
 from dialplane.engine.views import CampaignRecord, CampaignView, LogEntry, Progress, entry, progress, record
 from dialplane.errors import NotFound
-from dialplane.store.postgres import Database, Row, rows, sql
+from dialplane.store.postgres import Connection, Database, Row, rows, sql
 
 PAGE = 100
 FAULTS_SHOWN = 50
@@ -24,6 +25,33 @@ class Wanted:
     states: Sequence[CampaignState] = ()
     importing: bool | None = None
     search: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Which campaigns a list is to have, and in which order. states: () is all. archived: those alone, or none of them.
+
+    The ranges are from an instant on until right before another one. by_duration: from start to end, those that have
+    not ended last; else by age, the newest first unless ascending.
+    """
+
+    states: Sequence[CampaignState] = ()
+    queue: str | None = None
+    archived: bool = False
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    updated_from: datetime | None = None
+    updated_to: datetime | None = None
+    by_duration: bool = False
+    ascending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignPage:
+    """total: of all pages."""
+
+    campaigns: Sequence[CampaignRecord]
+    total: int
 
 
 class CampaignReader:
@@ -47,6 +75,13 @@ class CampaignReader:
             found: int | None = await sql.campaign_of_uuid(connection, uuid=uuid, **self._of)
         return found
 
+    async def by_uuid(self, uuid: UUID) -> CampaignRecord:
+        """Raises NotFound."""
+        campaign_id = await self.find(uuid)
+        if campaign_id is None:
+            raise NotFound(f"there is no campaign {uuid}")
+        return await self.get(campaign_id)
+
     async def view(self, campaign_id: int) -> CampaignView:
         """Raises NotFound."""
         views = await self.views([campaign_id])
@@ -56,17 +91,15 @@ class CampaignReader:
 
     async def views(self, campaign_ids: Sequence[int]) -> list[CampaignView]:
         """Newest first, by as many statements for a thousand as for one; ids that are not there are left out."""
-        async with self._database.connection() as connection:
+        async with self._database.snapshot() as connection:
             found = await rows(sql.campaign_records(connection, campaign_ids=campaign_ids, **self._of))
             logged = await rows(sql.faults(connection, campaign_ids=campaign_ids, limit=FAULTS_SHOWN, **self._of))
+            counted = await self._count(connection, campaign_ids)
         faults: defaultdict[int, list[LogEntry]] = defaultdict(list)
         for row in logged:
             faults[row["campaign_id"]].append(entry(row))
-        counted = await self.progress(campaign_ids)
         return [
-            CampaignView(record=record(row), progress=counted[row["id"]], faults=faults[row["id"]])
-            for row in found
-            if row["id"] in counted
+            CampaignView(record=record(row), progress=counted[row["id"]], faults=faults[row["id"]]) for row in found
         ]
 
     async def ids(self, wanted: Wanted, *, limit: int, skip: int = 0) -> list[int]:
@@ -79,6 +112,31 @@ class CampaignReader:
         async with self._database.connection() as connection:
             return int(await sql.count_campaigns(connection, **_conditions(wanted), **self._of))
 
+    async def search(self, wanted: Search, *, limit: int, skip: int = 0) -> CampaignPage:
+        """A page of those that pass, and how many there are in all; hidden ones are left out."""
+        async with self._database.connection() as connection:
+            found = await rows(
+                sql.search_campaigns(
+                    connection,
+                    states=[state.value for state in wanted.states] or None,
+                    queue=wanted.queue,
+                    archived=wanted.archived,
+                    created_from=wanted.created_from,
+                    created_to=wanted.created_to,
+                    updated_from=wanted.updated_from,
+                    updated_to=wanted.updated_to,
+                    by_duration=wanted.by_duration,
+                    ascending=wanted.ascending,
+                    skip=skip,
+                    limit=limit,
+                    **self._of,
+                )
+            )
+            ids = [row["id"] for row in found if row["id"] is not None]
+            records = await rows(sql.campaign_records(connection, campaign_ids=ids, **self._of)) if ids else []
+        of_id = {row["id"]: record(row) for row in records}
+        return CampaignPage([of_id[each] for each in ids if each in of_id], found[0]["total"])
+
     async def page(self, *, before: int | None = None, limit: int = PAGE) -> list[Row]:
         """Newest first: id, uuid, name, state, total, created_at, started_at, ended_at."""
         async with self._database.connection() as connection:
@@ -86,10 +144,13 @@ class CampaignReader:
 
     async def progress(self, campaign_ids: Sequence[int]) -> dict[int, Progress]:
         """Read from counters and open attempts, whatever the size of the campaign."""
-        async with self._database.connection() as connection:
-            counted = await rows(sql.progress(connection, campaign_ids=campaign_ids, **self._of))
-            calls = await rows(sql.open_calls(connection, campaign_ids=campaign_ids, **self._of))
-            totals = await rows(sql.totals(connection, campaign_ids=campaign_ids, **self._of))
+        async with self._database.snapshot() as connection:
+            return await self._count(connection, campaign_ids)
+
+    async def _count(self, connection: Connection, campaign_ids: Sequence[int]) -> dict[int, Progress]:
+        counted = await rows(sql.progress(connection, campaign_ids=campaign_ids, **self._of))
+        calls = await rows(sql.open_calls(connection, campaign_ids=campaign_ids, **self._of))
+        totals = await rows(sql.totals(connection, campaign_ids=campaign_ids, **self._of))
         measures: defaultdict[int, dict[str, int]] = defaultdict(dict)
         for row in counted:
             measures[row["campaign_id"]][row["measure"]] = row["value"]
@@ -103,11 +164,11 @@ class CampaignReader:
         async with self._database.connection() as connection:
             found = await rows(sql.skip_reasons(connection, campaign_id=campaign_id, **self._of))
         reasons = {row["skip_reason"]: row["contacts"] for row in found}
-        campaign = await self.get(campaign_id)
-        if campaign.state is CampaignState.CANCELLED:
+        over = (await self.get(campaign_id)).left_over
+        if over is not None:
             left = (await self.progress([campaign_id]))[campaign_id].skipped - sum(reasons.values())
             if left > 0:
-                reasons["cancelled"] = left
+                reasons[over] = left
         return reasons
 
     async def rejected_rows(self, campaign_id: int) -> int:

@@ -3,243 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
-from uuid import UUID, uuid4
+from typing import Any, Unpack
 
 from dialplane.core import campaign as states
-from dialplane.core.campaign import CampaignState, Policies, Transition
-from dialplane.core.disposition import Disposition
-from dialplane.core.retry import RetryPolicy
-from dialplane.engine.campaign_reader import CampaignReader, no_campaign
-from dialplane.engine.intake import ContactsFile, attach
-from dialplane.engine.jobs import IMPORT, enqueue
-from dialplane.engine.views import CampaignRecord
-from dialplane.errors import Conflict, Invalid, InvalidTransition
+from dialplane.core.campaign import HOLDS_QUEUE, CampaignState, Policies, Transition, whose_turn
+from dialplane.core.screening import Check
+from dialplane.engine.drafts import Drafts
+from dialplane.engine.settings import IN_INTENTS, MORE, MoreSettings, check_hours, merged, settings_of, shown
+from dialplane.errors import Conflict, InvalidTransition
 from dialplane.ports import Carriers, Clock
-from dialplane.store.postgres import Connection, Database, Row, rows, sql
+from dialplane.store.postgres import Database, Row, rows, sql
+from dialplane.store.records import QueueMember, queue_member
 from dialplane.store.records import policies as policies_of
-from dialplane.store.turn import Turn, locked, open_command
+from dialplane.store.turn import Turn
 
 SENDING_POLL_SECONDS = 0.01
 
 
-class NoMatch(Conflict):
-    """A redial of nobody."""
-
-
-class Campaigns(CampaignReader):
-    """Commands on campaigns of one organization, beside all that can be seen of them."""
+class Campaigns(Drafts):
+    """Commands on campaigns of one organization, beside what makes them and all that can be seen of them."""
 
     def __init__(self, database: Database, clock: Clock, organization_id: int, carriers: Carriers) -> None:
-        super().__init__(database, organization_id)
-        self._clock = clock
+        super().__init__(database, clock, organization_id)
         self._carriers = carriers
-        self._organization_id = organization_id
-
-    # --- make ------------------------------------------------------------------------------------------------
-
-    async def reserve_id(self) -> int:
-        """An id that no other campaign of this database will have."""
-        async with self._database.connection() as connection:
-            return int(await sql.reserve_campaign_id(connection))
-
-    async def create(
-        self,
-        *,
-        name: str,
-        agent_id: int,
-        carrier_id: int,
-        policies: Policies,
-        keep_open: bool = False,
-        parent_id: int | None = None,
-        id: int | None = None,
-        uuid: UUID | None = None,
-        source: str = "",
-        number_ids: Sequence[int] = (),
-        hidden: bool = False,
-        file: ContactsFile | None = None,
-        warnings: Sequence[str] = (),
-    ) -> int:
-        """A draft. Raises Invalid.
-
-        uuid: one that a campaign has already makes no second one, the answer is the first.
-        source: key of the stored file that it is made from. number_ids: its calls come from these; () is all of the
-        carrier's. hidden: in no list. file: is imported by a job; without one, contacts come after this.
-        warnings: go to its log.
-        """
-        async with self._command() as turn:
-            campaign_id, is_new = await self._insert(
-                turn.connection,
-                policies,
-                id=id,
-                uuid=uuid or uuid4(),
-                name=name,
-                keep_open=keep_open,
-                agent_id=agent_id,
-                carrier_id=carrier_id,
-                parent_id=parent_id,
-                source=file.key if file is not None else source,
-                number_ids=list(number_ids),
-                hidden=hidden,
-                now=turn.now,
-            )
-            if is_new:
-                await turn.log(campaign_id, "campaign.created", f"created as '{name.strip()}'")
-                await self._warn(turn, campaign_id, warnings)
-            if is_new and file is not None:
-                await attach(turn.connection, self._organization_id, campaign_id, file, turn.now)
-                await enqueue(turn.connection, IMPORT, [{**self._of, "campaign_id": campaign_id}])
-        return campaign_id
-
-    async def _insert(
-        self, connection: Connection, policies: Policies, *, name: str, uuid: UUID, **values: Any
-    ) -> tuple[int, bool]:
-        """The id of the campaign with this uuid, and whether it was made now."""
-        if not name.strip():
-            raise Invalid("a campaign needs a name")
-        made = await sql.create_campaign(
-            connection, name=name.strip(), uuid=uuid, **values, **_settings(policies), **self._of
-        )
-        if made is not None:
-            return int(made), True
-        return int(await sql.campaign_of_uuid(connection, uuid=uuid, **self._of)), False
-
-    async def discard(self, campaign_id: int) -> list[str]:
-        """Delete a draft with all it has: nothing of it was ever dialled. Raises NotFound, InvalidTransition.
-
-        The answer: keys of its stored files, which are the caller's to delete once this is committed.
-        """
-        async with self._command() as turn:
-            if (row := await self._row(turn, campaign_id))["state"] != CampaignState.DRAFT:
-                raise InvalidTransition(
-                    f"campaign {campaign_id} is {row['state']}, no draft: only a draft can be deleted"
-                )
-            files = await rows(sql.file_keys(turn.connection, campaign_id=campaign_id, **self._of))
-            for delete in (
-                sql.discard_draft_dues,
-                sql.discard_draft_contacts,
-                sql.discard_draft_cursors,
-                sql.discard_draft_rejects,
-                sql.discard_draft_files,
-                sql.discard_draft_progress,
-                sql.discard_draft_log,
-            ):
-                await delete(turn.connection, campaign_id=campaign_id, **self._of)
-            await sql.discard_draft(turn.connection, campaign_id=campaign_id, **self._of)
-        return [row["key"] for row in files]
-
-    async def redial(
-        self,
-        campaign_id: int,
-        dispositions: Sequence[Disposition],
-        *,
-        name: str | None = None,
-        retry: RetryPolicy | None = None,
-        uuid: UUID | None = None,
-    ) -> int:
-        """A draft over the contacts of a campaign whose last disposition is one of these.
-
-        retry: instead of the parent's. uuid: as for `create`. Raises Conflict, NoMatch, Invalid.
-        """
-        if not dispositions:
-            raise Invalid("a redial needs at least one disposition, such as busy or no_answer")
-        parent = await self.get(campaign_id)
-        if parent.state in (CampaignState.DRAFT, CampaignState.SCHEDULED, CampaignState.RUNNING):
-            raise InvalidTransition(
-                f"campaign {campaign_id} is {parent.state}: redial it once it has ended or is paused"
-            )
-        policies = replace(parent.policies, retry=retry) if retry is not None else parent.policies
-        return await self._copy(
-            parent,
-            policies,
-            name=name or f"{parent.name} (Redial)",
-            parent_id=campaign_id,
-            uuid=uuid or uuid4(),
-            dispositions=[disposition.value for disposition in dispositions],
-        )
-
-    async def duplicate(self, campaign_id: int, *, name: str | None = None, uuid: UUID | None = None) -> int:
-        """A draft with the settings of a campaign and all of its contacts, removed ones left out. Raises Conflict."""
-        original = await self.get(campaign_id)
-        if original.importing is not None:
-            raise Conflict(f"the import of {original.importing} is unfinished: wait for it")
-        name = name or f"{original.name} (Copy)"
-        return await self._copy(original, original.policies, name=name, parent_id=None, uuid=uuid or uuid4())
-
-    async def _copy(
-        self,
-        original: CampaignRecord,
-        policies: Policies,
-        *,
-        name: str,
-        parent_id: int | None,
-        uuid: UUID,
-        dispositions: Sequence[str] | None = None,
-    ) -> int:
-        """A draft with its contacts: all, or those with one of these dispositions. Raises NoMatch for none of them.
-
-        Nobody sees the draft before the commit, so the organization is locked only once its contacts are copied.
-        """
-        async with self._database.transaction() as connection:
-            copy_id, is_new = await self._insert(
-                connection,
-                policies,
-                id=None,
-                uuid=uuid,
-                name=name,
-                keep_open=original.keep_open and parent_id is None,
-                agent_id=original.agent_id,
-                carrier_id=original.carrier_id,
-                parent_id=parent_id,
-                source=original.source,
-                number_ids=list(original.number_ids),
-                hidden=False,
-                now=self._clock.now(),
-            )
-            if not is_new:
-                return copy_id
-            copied = await sql.copy_contacts(
-                connection,
-                campaign_id=copy_id,
-                campaign_uuid=str(uuid),
-                parent_id=original.id,
-                dispositions=dispositions,
-                now=self._clock.now(),
-                **self._of,
-            )
-            if dispositions is not None and not copied:
-                raise NoMatch(f"no contact of campaign {original.id} ended as {', '.join(dispositions)}")
-            turn = await locked(connection, self._organization_id, self._clock.instant())
-            await sql.seal(
-                connection,
-                campaign_id=copy_id,
-                sealed_sequence=copied,
-                contacts=copied,
-                variable_names=original.variable_names,
-                **self._of,
-            )
-            await turn.log(copy_id, "campaign.created", f"created as '{name}'")
-            await turn.log(copy_id, "contacts.copied", f"{copied} contacts of campaign {original.id}")
-        return copy_id
 
     # --- move ------------------------------------------------------------------------------------------------
 
-    async def start(self, campaign_id: int) -> None:
+    async def start(self, campaign_id: int) -> CampaignState:
+        """Its state after this: running; or scheduled, where its queue is held by another one that goes first."""
         await self._probe(campaign_id)
         async with self._command() as turn:
-            await self._startable(turn, campaign_id, states.START)
-            await self._move(turn, campaign_id, states.START, "started")
+            row = await self._startable(turn, campaign_id, states.START)
+            holder = await self._goes_first(turn, row)
+            if holder is None:
+                await self._move(turn, campaign_id, states.START, "started")
+                return CampaignState.RUNNING
+            waits = f"waits in the queue '{row['queue']}' for '{holder.name}' (campaign {holder.id}, {holder.state})"
+            await self._move(turn, campaign_id, states.SCHEDULE, waits)
+            since = min(row["starts_at"] or turn.now, turn.now)
+            await sql.set_start(turn.connection, campaign_id=campaign_id, starts_at=since, **self._of)
+            return CampaignState.SCHEDULED
 
     async def schedule(self, campaign_id: int, starts_at: datetime) -> None:
-        """It starts by itself at that instant. Raises Invalid for one without a zone."""
-        if starts_at.tzinfo is None:
-            raise Invalid(f"the start {starts_at.isoformat()} has no time zone: write 2026-12-01T09:00:00+01:00")
+        """It starts by itself at that instant. Raises Invalid for one without a zone, or after the campaign's end."""
         async with self._command() as turn:
-            await self._startable(turn, campaign_id, states.SCHEDULE)
+            row = await self._startable(turn, campaign_id, states.SCHEDULE)
+            check_hours(starts_at, row["ends_at"])
             await self._move(turn, campaign_id, states.SCHEDULE, f"starts at {starts_at.isoformat()}")
             await sql.set_start(turn.connection, campaign_id=campaign_id, starts_at=starts_at, **self._of)
 
@@ -249,9 +61,17 @@ class Campaigns(CampaignReader):
             await sql.set_start(turn.connection, campaign_id=campaign_id, starts_at=None, **self._of)
 
     async def resume(self, campaign_id: int) -> None:
-        """Dial on; breakers start clean."""
+        """Dial on; breakers start clean. Raises Conflict once its end has come, or while its queue is held."""
         await self._probe(campaign_id)
         async with self._command() as turn:
+            row = await self._row(turn, campaign_id)
+            _check_state(row, states.RESUME)
+            _check_end(row, turn.now)
+            holder = next(
+                (m for m in await self._queue(turn, row) if m.state in HOLDS_QUEUE and m.id != campaign_id), None
+            )
+            if holder is not None:
+                raise Conflict(f"its queue is held by '{holder.name}' (campaign {holder.id}), which is {holder.state}")
             moved = await self._move(turn, campaign_id, states.RESUME, "resumed")
             await sql.clear_breaker(turn.connection, carrier_id=moved["carrier_id"], now=turn.now, **self._of)
 
@@ -278,13 +98,32 @@ class Campaigns(CampaignReader):
         """A campaign that was kept open completes once it is idle."""
         async with self._command() as turn:
             row = await self._row(turn, campaign_id)
-            if await sql.set_keep_open(turn.connection, campaign_id=campaign_id, keep_open=False, **self._of) is None:
+            closed = {"campaign_id": campaign_id, "keep_open": False, "now": turn.now}
+            if await sql.set_keep_open(turn.connection, **closed, **self._of) is None:
                 raise InvalidTransition(f"campaign {campaign_id} is {row['state']}: it cannot be closed")
             await turn.log(campaign_id, "campaign.closed", "takes no new contacts; completes when the last has ended")
 
-    async def change(self, campaign_id: int, policies: Policies, *, name: str | None = None) -> None:
-        """New settings, from the next turn on. Raises InvalidTransition in a final state."""
-        await self.adjust(campaign_id, lambda _: policies, name=name)
+    async def archive(self, campaign_id: int, *, archived: bool = True) -> None:
+        """Out of the lists, or back in them. Raises InvalidTransition for one that has not ended."""
+        async with self._command() as turn:
+            row = await self._row(turn, campaign_id)
+            done = {"campaign_id": campaign_id, "archived": archived, "now": turn.now}
+            if await sql.archive_campaign(turn.connection, **done, **self._of) is None:
+                raise InvalidTransition(f"campaign {campaign_id} is {row['state']}: archive it once it has ended")
+            what = "archived" if archived else "unarchived"
+            await turn.log(campaign_id, f"campaign.{what}", what)
+
+    async def change(
+        self,
+        campaign_id: int,
+        policies: Policies | None = None,
+        *,
+        name: str | None = None,
+        warnings: Sequence[str] = (),
+        **more: Unpack[MoreSettings],
+    ) -> None:
+        """New settings, from the next turn on; what is not given stays. As `adjust`."""
+        await self.adjust(campaign_id, lambda old: policies or old, name=name, warnings=warnings, **more)
 
     async def adjust(
         self,
@@ -293,18 +132,50 @@ class Campaigns(CampaignReader):
         *,
         name: str | None = None,
         warnings: Sequence[str] = (),
+        **more: Unpack[MoreSettings],
     ) -> None:
-        """The same for a part of the settings: two who change different parts at once both succeed."""
+        """The same for a part of the policies: two who change different parts at once both succeed.
+
+        Raises InvalidTransition in a final state, and for a start of a campaign that is not scheduled; Conflict for
+        another agent or carrier once calls were made; Invalid.
+        """
         async with self._command() as turn:
             row = await self._row(turn, campaign_id)
-            old = {"name": row["name"], **_settings(policies_of(row))}
-            new = {"name": name or row["name"], **_settings(change(policies_of(row)))}
-            if await sql.set_settings(turn.connection, campaign_id=campaign_id, **new, **self._of) is None:
+            old = {"name": row["name"], **settings_of(policies_of(row)), **{key: row[key] for key in MORE}}
+            new = old | {"name": name or row["name"], **settings_of(change(policies_of(row))), **more}
+            new["extras"] = merged(row["extras"], more.get("extras"))
+            await self._check_change(turn, row, new)
+            values = {"campaign_id": campaign_id, "now": turn.now, **new, **self._of}
+            if await sql.set_settings(turn.connection, **values) is None:
                 raise InvalidTransition(f"campaign {campaign_id} is {row['state']}: its settings are final")
-            details = {key: (old[key], new[key]) for key in old if old[key] != new[key]}
+            changed = {key for key in old if old[key] != new[key]}
+            details = {key: (shown(key, old[key]), shown(key, new[key])) for key in old if key in changed - {"extras"}}
             what = ", ".join(f"{key}: {before} -> {after}" for key, (before, after) in details.items()) or "nothing"
             await turn.log(campaign_id, "settings.changed", f"changed {what}", details=details)
             await self._warn(turn, campaign_id, warnings)
+            if changed & IN_INTENTS:
+                await turn.take_back(campaign_id=campaign_id)
+        if changed & IN_INTENTS:
+            await self.wait_until_sent(campaign_id=campaign_id)
+
+    async def set_extras(self, campaign_id: int, extras: Mapping[str, Any]) -> None:
+        """What doors were told and answer again, in any state: those of these doors are replaced."""
+        async with self._command() as turn:
+            row = await self._row(turn, campaign_id)
+            kept = {"extras": merged(row["extras"], extras), "campaign_id": campaign_id, "now": turn.now}
+            await sql.set_extras(turn.connection, **kept, **self._of)
+
+    async def _check_change(self, turn: Turn, row: Row, new: Mapping[str, Any]) -> None:
+        if new["starts_at"] != row["starts_at"] and row["state"] != CampaignState.SCHEDULED:
+            raise InvalidTransition(f"campaign {row['id']} is {row['state']}: it has no hour at which it starts")
+        check_hours(new["starts_at"] if row["state"] == CampaignState.SCHEDULED else None, new["ends_at"])
+        if new["screening"] is not None:
+            Check.from_json(new["screening"])
+        for noun in ("agent", "carrier"):
+            if new[f"{noun}_id"] != row[f"{noun}_id"] and await sql.was_called(
+                turn.connection, campaign_id=row["id"], **self._of
+            ):
+                raise Conflict(f"campaign {row['id']} has made calls: its {noun} stays")
 
     # --- wait ------------------------------------------------------------------------------------------------
 
@@ -338,32 +209,34 @@ class Campaigns(CampaignReader):
 
     # --- parts -----------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def _command(self) -> AsyncIterator[Turn]:
-        """The organization is locked, and its workers are woken with the commit."""
-        async with open_command(self._database, self._organization_id, self._clock.instant()) as turn:
-            yield turn
-            await sql.wake(turn.connection, now=turn.now, **self._of)
+    async def _queue(self, turn: Turn, row: Row) -> list[QueueMember]:
+        """Who holds the queue of a campaign, or waits in it."""
+        if row["queue"] is None:
+            return []
+        found = await rows(sql.queued_campaigns(turn.connection, queue=row["queue"], **self._of))
+        return [queue_member(each) for each in found]
 
-    async def _row(self, turn: Turn, campaign_id: int) -> Row:
-        found: Row | None = await sql.campaign(turn.connection, campaign_id=campaign_id, **self._of)
-        if found is None:
-            raise no_campaign(campaign_id)
-        return found
+    async def _goes_first(self, turn: Turn, row: Row) -> QueueMember | None:
+        """The campaign that one has to wait for which is to start now; None: it need not wait."""
+        others = [member for member in await self._queue(turn, row) if member.id != row["id"]]
+        since = min(row["starts_at"] or turn.now, turn.now)
+        this = replace(queue_member(row), state=CampaignState.SCHEDULED, starts_at=since)
+        chosen = whose_turn([*others, this], turn.now)
+        if this.id in chosen:
+            return None
+        return next(member for member in others if member.state in HOLDS_QUEUE or member.id in chosen)
 
-    async def _startable(self, turn: Turn, campaign_id: int, transition: Transition) -> None:
+    async def _startable(self, turn: Turn, campaign_id: int, transition: Transition) -> Row:
         """While its file is being imported it may start: contacts are called once the import has sealed them."""
         row = await self._row(turn, campaign_id)
         _check_state(row, transition)
+        _check_end(row, turn.now)
         if not row["total"] and not row["keep_open"] and not row["importing"]:
             raise Conflict(f"campaign {campaign_id} has no contacts")
         numbers = {"carrier_id": row["carrier_id"], "number_ids": row["number_ids"]}
         if not await sql.has_number(turn.connection, **numbers, **self._of):
             raise Conflict(f"carrier '{row['carrier_name']}' has no active number to call from")
-
-    async def _warn(self, turn: Turn, campaign_id: int, warnings: Sequence[str]) -> None:
-        for warning in warnings:
-            await turn.log(campaign_id, "campaign.warned", warning, level="warning")
+        return row
 
     async def _move(
         self, turn: Turn, campaign_id: int, transition: Transition, message: str, reason: str = "", level: str = "info"
@@ -385,17 +258,12 @@ class Campaigns(CampaignReader):
         return moved
 
 
+def _check_end(row: Row, now: datetime) -> None:
+    if row["ends_at"] is not None and row["ends_at"] <= now:
+        raise Conflict(f"campaign {row['id']} has an end, and it has come: {row['ends_at'].isoformat()}")
+
+
 def _check_state(row: Row, transition: Transition) -> None:
     if row["state"] not in transition.before:
         wanted = " or ".join(sorted(transition.before))
         raise InvalidTransition(f"campaign {row['id']} is {row['state']}; {transition.verb} is possible from {wanted}")
-
-
-def _settings(policies: Policies) -> dict[str, Any]:
-    return {
-        "max_lines": policies.max_lines,
-        "cps": policies.cps,
-        "calling_window": policies.window.to_json(),
-        "retry": policies.retry.to_json(),
-        "breaker": policies.breaker.to_json(),
-    }

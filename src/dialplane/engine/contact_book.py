@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from dialplane.core.attempt import ContactState
-from dialplane.core.campaign import CampaignState
+from dialplane.core.campaign import CampaignState, left_over
 from dialplane.core.disposition import Disposition
 from dialplane.engine.campaigns import Campaigns
 from dialplane.errors import NotFound
@@ -23,6 +23,7 @@ NEWEST_ATTEMPTS = 100
 class ContactRecord:
     """reason: why it is where it is; None for one that nobody has called yet. due_at: not before; None: in its turn.
 
+    number_id: it is called from this number alone. added_at: None for one of before contacts had this instant.
     disposition, cause, sip_status: of the last call that has ended. attempts: those that have ended.
     """
 
@@ -34,6 +35,7 @@ class ContactRecord:
     to_number: str
     external_id: str | None
     priority: int
+    number_id: int | None
     zones: tuple[str, ...]
     state: ContactState
     reason: str | None
@@ -41,6 +43,7 @@ class ContactRecord:
     cause: str
     sip_status: int | None
     attempts: int
+    added_at: datetime | None
     due_at: datetime | None
     variables: Mapping[str, str]
 
@@ -77,9 +80,10 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactFilter:
-    """What a contact must be to be shown; None: anything."""
+    """What a contact must be to be shown; None: anything. among: one of these states."""
 
     state: ContactState | None = None
+    among: frozenset[ContactState] | None = None
     disposition: Disposition | None = None
     external_id: str | None = None
     to_number: str | None = None
@@ -87,19 +91,23 @@ class ContactFilter:
     def admits(self, contact: ContactRecord) -> bool:
         return (
             self.state in (None, contact.state)
+            and (self.among is None or contact.state in self.among)
             and self.disposition in (None, contact.disposition)
             and self.external_id in (None, contact.external_id)
         )
 
-    def states(self, campaign: CampaignState) -> list[str] | None:
-        """The states in the store that read as the one that is wanted; None: all."""
-        if self.state is None:
+    def states(self, *, left_over: bool) -> list[str] | None:
+        """The states in the store that read as one that is wanted; None: all.
+
+        left_over: who waits in this campaign is skipped.
+        """
+        wanted = self.among if self.state is None else frozenset({self.state})
+        if wanted is None:
             return None
-        if campaign is not CampaignState.CANCELLED:
-            return [self.state.value]
-        if self.state is ContactState.SKIPPED:
-            return [ContactState.SKIPPED.value, ContactState.WAITING.value]
-        return [] if self.state is ContactState.WAITING else [self.state.value]
+        if left_over:
+            waiting = frozenset({ContactState.WAITING})
+            wanted = wanted | waiting if ContactState.SKIPPED in wanted else wanted - waiting
+        return sorted(state.value for state in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,8 @@ class ContactBook:
             elif wanted.external_id is not None:
                 place = await self._with_external_id(connection, campaign_id, wanted.external_id, after, limit)
             else:
-                place = await self._walk(connection, campaign_id, wanted, campaign.state, after, limit)
+                states = wanted.states(left_over=campaign.left_over is not None)
+                place = await self._walk(connection, campaign_id, states, wanted.disposition, after, limit)
             found = await self._details(connection, place.ids)
         return [contact for contact in found if wanted.admits(contact)], place.next
 
@@ -145,6 +154,14 @@ class ContactBook:
             raise NotFound(f"{where} no contact {contact_id}")
         return found[0]
 
+    async def by_uuid(self, uuid: UUID) -> ContactRecord:
+        """Raises NotFound."""
+        async with self._database.connection() as connection:
+            contact_id = await sql.contact_with_uuid(connection, uuid=uuid, **self._of)
+            if contact_id is None:
+                raise NotFound(f"there is no contact {uuid}")
+            return (await self._details(connection, [contact_id]))[0]
+
     async def attempts(self, contact_id: int) -> list[AttemptRecord]:
         """Newest first, no more than a hundred."""
         async with self._database.connection() as connection:
@@ -155,15 +172,15 @@ class ContactBook:
         self,
         connection: Connection,
         campaign_id: int,
-        wanted: ContactFilter,
-        state: CampaignState,
+        states: Sequence[str] | None,
+        disposition: Disposition | None,
         after: int,
         limit: int,
     ) -> _Place:
-        if (states := wanted.states(state)) == []:
+        if states == []:
             return _Place([], None)
         reach = {"campaign_id": campaign_id, "after": after, "examined": EXAMINED, **self._of}
-        found = sql.walk_contacts(connection, states=states, disposition=wanted.disposition, limit=limit, **reach)
+        found = sql.walk_contacts(connection, states=states, disposition=disposition, limit=limit, **reach)
         ids = [row["id"] for row in await rows(found)]
         if len(ids) == limit:
             return _Place(ids, ids[-1])
@@ -189,7 +206,8 @@ class ContactBook:
 
 
 def _record(row: Row) -> ContactRecord:
-    cancelled = row["campaign_state"] == CampaignState.CANCELLED and row["state"] == ContactState.WAITING
+    waits = row["state"] == ContactState.WAITING
+    over = left_over(CampaignState(row["campaign_state"]), row["campaign_reason"]) if waits else None
     return ContactRecord(
         id=row["id"],
         uuid=row["uuid"],
@@ -199,14 +217,16 @@ def _record(row: Row) -> ContactRecord:
         to_number=row["to_number"],
         external_id=row["external_id"],
         priority=row["priority"],
+        number_id=row["number_id"],
         zones=tuple(row["zones"]),
-        state=ContactState.SKIPPED if cancelled else ContactState(row["state"]),
-        reason="cancelled" if cancelled else _reason(row),
+        state=ContactState(row["state"]) if over is None else ContactState.SKIPPED,
+        reason=over or _reason(row),
         disposition=None if row["disposition"] is None else Disposition(row["disposition"]),
         cause=row["cause"] or "",
         sip_status=row["sip_status"],
         attempts=row["attempts"],
-        due_at=None if cancelled else row["due_at"],
+        added_at=row["added_at"],
+        due_at=row["due_at"] if over is None else None,
         variables=row["variables"],
     )
 

@@ -1,4 +1,4 @@
-"""bytes of a contacts file -> encoding -> lines -> delimiter -> rows, as a stream"""
+"""bytes of a contacts file -> encoding -> lines -> delimiter -> rows, as a stream; or a workbook -> rows"""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Final
 
 from dialplane.core.intake import Row
+from dialplane.engine.spreadsheet import MAGIC, MAGIC_BYTES, read_sheet
 from dialplane.errors import Invalid
 
 MAX_ROW_CHARACTERS: Final = 1024 * 1024  # more is a quote that nobody closed, and must not fill the memory
@@ -25,11 +26,14 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _OTHER_FILES = (
-    (b"PK\x03\x04", "is an Excel workbook or another ZIP archive; open it and save it as CSV"),
-    (b"\xd0\xcf\x11\xe0", "is an Excel workbook; open it and save it as CSV"),
+    (b"PK\x05\x06", "is an empty ZIP archive"),
+    (b"\x09\x00\x04\x00", "is a workbook of Excel 2; open it in Excel and save it as XLSX"),
+    (b"\x09\x02\x06\x00", "is a workbook of Excel 3; open it in Excel and save it as XLSX"),
+    (b"\x09\x04\x06\x00", "is a workbook of Excel 4; open it in Excel and save it as XLSX"),
     (b"%PDF", "is a PDF document; save the list as CSV"),
     (b"\x1f\x8b", "is compressed with gzip; unpack it"),
 )
+_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|table|meta|\?xml)\b", re.IGNORECASE)
 _TOO_LONG = "the row that begins here does not end; is a double quote not closed?"
 _QUOTES = "from here on the double quotes do not match; a cell that holds one is quoted, with that one doubled"
 _SEPARATOR_LINE = re.compile(r'"?sep=([^"\r\n])"?\s*', re.IGNORECASE)  # Excel's; it shows the next line as row 1
@@ -52,32 +56,57 @@ class Table:
 
     rows: once only, in file order, without the empty ones; a file without contacts simply has none. On the way they
     raise Invalid, naming the row, for bytes or quotes that make no sense: nothing is replaced or left out.
+    delimiter, encoding: of a CSV file. sheet: of a workbook, the name of the one that is read.
     """
 
     header: tuple[str, ...]
     rows: Iterator[Row]
-    delimiter: str
-    _text: _Text
+    delimiter: str | None = None
+    sheet: str | None = None
+    _text: _Text | None = None
 
     @property
-    def encoding(self) -> str:
+    def encoding(self) -> str | None:
         """'utf-8', 'utf-16-le', 'utf-16-be' or 'cp1252', judged by what was read so far."""
-        return self._text.encoding
+        return None if self._text is None else self._text.encoding
 
 
 def open_table(chunks: Iterable[bytes], *, name: str) -> Table:
-    """The header and, as a stream, the rows of a CSV file. How the bytes are cut into chunks makes no difference.
+    """The header and the rows, of a CSV file as a stream. How the bytes are cut into chunks makes no difference.
 
-    name: the file's, for messages.
-    Raises: Invalid for a file that is empty, blank or no CSV.
+    name: the file's, for messages; it does not say what the file is. A workbook takes seconds: it is for a thread.
+    Raises: Invalid for a file that is empty, blank, neither CSV nor workbook; EnvironmentFault.
     """
+    blocks = _blocks(chunks)
+    first = next(blocks, b"")
+    if suffix := MAGIC.get(first[:MAGIC_BYTES]):
+        sheet = read_sheet(chain([first], blocks), name=name, suffix=suffix)
+        return Table(_header(sheet.rows, name), sheet.rows, sheet=sheet.name)
+    _check_name(name, first)
     text = _Text(name)
-    delimiter, lines = _delimiter(_lines(text.pieces(_blocks(chunks))))
+    delimiter, lines = _delimiter(_lines(text.pieces(chain([first], blocks))))
     rows = _rows(lines, delimiter, name)
+    return Table(_header(rows, name), rows, delimiter=delimiter, _text=text)
+
+
+def _header(rows: Iterator[Row], name: str) -> tuple[str, ...]:
     header = next((row for row in rows if any(cell.strip() for cell in row.cells)), None)
     if header is None:
         raise EmptyFile(f"{name} holds nothing but blank lines")
-    return Table(header=header.cells, rows=rows, delimiter=delimiter, _text=text)
+    return header.cells
+
+
+def _check_name(name: str, first: bytes) -> None:
+    """A file that is called a workbook and is none. Text as .xls is read: programs save it so, and Excel opens it."""
+    called = name.lower()
+    if not first or not called.endswith((".xlsx", ".xls")):
+        return
+    if _MARKUP.match(first):
+        raise Invalid(
+            f"{name} is a web page (HTML) or XML, and no Excel workbook; open it in Excel and save it as XLSX"
+        )
+    if called.endswith(".xlsx"):
+        raise Invalid(f"{name} is no Excel workbook; open it in Excel and save it again, or call it .csv if it is text")
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:

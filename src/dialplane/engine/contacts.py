@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -11,13 +12,24 @@ from uuid import UUID
 from dialplane.core.attempt import ContactState
 from dialplane.core.campaign import FINAL, CampaignState
 from dialplane.core.intake import NumberFault
-from dialplane.engine.additions import Added, Addition, Checked, Exists, LateContact, Rejected, check, tell_apart
+from dialplane.engine.additions import (
+    Added,
+    Addition,
+    Checked,
+    Exists,
+    LateContact,
+    Rejected,
+    check,
+    tell_apart,
+    with_numbers,
+)
 from dialplane.engine.campaigns import Campaigns
 from dialplane.engine.intake import zone_groups
 from dialplane.engine.numbering import read_number
 from dialplane.errors import Conflict, Invalid, NotFound
 from dialplane.ports import Clock
 from dialplane.store.postgres import Database, Row, rows, sql
+from dialplane.store.records import SKIP
 from dialplane.store.turn import Turn, open_command
 
 __all__ = ["Contacts", "LateContact", "e164"]
@@ -74,12 +86,21 @@ class Contacts:
             campaign = await self._open_campaign(turn, campaign_id)
             # Two transactions that enter the same numbers in another order would lock each other out.
             await sql.await_import(turn.connection, campaign_id=campaign_id, **self._of)
-            told = tell_apart(checked, await self._owners(turn, campaign_id, checked))
+            usable = with_numbers(checked, await self._number_ids(turn, campaign, checked))
+            told = tell_apart(usable, await self._owners(turn, campaign_id, usable))
             if strict:
                 _refuse_all(told)
             good = [each for each in told if isinstance(each, Checked)]
             new = await self._enter(turn, campaign, good)
             return _additions(told, new, await self._ids(turn, campaign_id, good))
+
+    async def _number_ids(self, turn: Turn, campaign: Row, contacts: Sequence[Checked | Rejected]) -> set[int]:
+        """Which of the contacts' own numbers can be called from."""
+        wanted = {c.number_id for c in contacts if isinstance(c, Checked) and c.number_id is not None}
+        if not wanted:
+            return set()
+        found = sql.active_numbers(turn.connection, carrier_id=campaign["carrier_id"], **self._of)
+        return wanted & {row["id"] for row in await rows(found)}
 
     async def _owners(
         self, turn: Turn, campaign_id: int, contacts: Sequence[Checked | Rejected]
@@ -103,20 +124,30 @@ class Contacts:
             sql.add_late(
                 turn.connection,
                 campaign_id=campaign["id"],
-                campaign_uuid=str(campaign["uuid"]),
+                # With every addition another one: a number that a contact had before it was changed may come again.
+                campaign_uuid=f"{campaign['uuid']}+{campaign['total']}",
                 now=turn.now,
                 to_numbers=[c.to_number for c in contacts],
                 external_ids=[c.external_id for c in contacts],
                 priorities=[c.priority for c in contacts],
                 zone_group_ids=[groups[c.zones] for c in contacts],
+                number_ids=[c.number_id for c in contacts],
                 variables=[json.dumps(dict(c.variables), ensure_ascii=False) for c in contacts],
                 **self._of,
             )
         )
         if added:
+            await self._postpone(turn, campaign, contacts, {row["to_number"]: row["id"] for row in added})
             await self._count_added(turn, campaign, len(added), (name for c in contacts for name in c.variables))
             await turn.log(campaign["id"], "contacts.added", f"{len(added)} added by hand")
         return {row["to_number"] for row in added}
+
+    async def _postpone(self, turn: Turn, campaign: Row, contacts: Sequence[Checked], added: Mapping[str, int]) -> None:
+        due = {added[c.to_number]: c.due_at for c in reversed(contacts) if c.to_number in added}
+        later = {contact_id: at for contact_id, at in due.items() if at is not None}
+        if later:
+            postponed = {"contact_ids": list(later), "due_ats": list(later.values())}
+            await sql.postpone(turn.connection, campaign_id=campaign["id"], **postponed, **self._of)
 
     async def _count_added(self, turn: Turn, campaign: Row, contacts: int, variables: Iterable[str]) -> None:
         names = list(dict.fromkeys([*campaign["variable_names"], *variables]))
@@ -178,10 +209,7 @@ class Contacts:
                 raise Conflict(
                     f"{kept[0]['to_number']} is {kept[0]['state']}: only removed and skipped ones can come back"
                 )
-            counts: dict[tuple[int, str], int] = {}
-            for old_state in back.values():
-                counts[campaign_id, old_state] = counts.get((campaign_id, old_state), 0) - 1
-            await turn.add_progress(COMMANDS, counts)
+            await turn.add_progress(COMMANDS, _counted_out(campaign_id, restored))
             await turn.log(campaign_id, "contacts.restored", f"{len(back)} restored by hand")
         return [row["to_number"] for row in found]
 
@@ -205,7 +233,7 @@ class Contacts:
             if called is None:
                 raise Conflict(f"{to_number} is being called: wait for the end of the call")
             if called["old_state"] in ENDED_STATES:
-                await turn.add_progress(COMMANDS, {(campaign_id, called["old_state"]): -1})
+                await turn.add_progress(COMMANDS, _counted_out(campaign_id, [called]))
             await self._count_added(turn, campaign, 0, variables or ())
             await turn.log(campaign_id, "contacts.called", f"contact {contact_id} is to be called now")
 
@@ -304,6 +332,16 @@ class Contacts:
         if missing:
             raise NotFound(f"campaign {campaign_id} has no {missing[0]}")
         return found
+
+
+def _counted_out(campaign_id: int, contacts: Iterable[Row]) -> dict[tuple[int, str], int]:
+    """What progress has to forget of contacts that wait again; `old_state` and `old_reason` say how they had ended."""
+    counts: Counter[tuple[int, str]] = Counter()
+    for contact in contacts:
+        counts[campaign_id, contact["old_state"]] -= 1
+        if contact["old_reason"] is not None:
+            counts[campaign_id, SKIP + contact["old_reason"]] -= 1
+    return counts
 
 
 def _refuse_all(contacts: Sequence[Checked | Rejected]) -> None:

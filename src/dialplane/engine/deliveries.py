@@ -8,20 +8,22 @@ the queue, so a process knows nothing that it could lose: a claim that nobody se
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 import structlog
 
-from dialplane.core.webhook import Backoff
-from dialplane.engine.messages import messages
+from dialplane.core.webhook import STANDARD, Backoff, hears
+from dialplane.engine import happenings
+from dialplane.engine.messages import NewDelivery, formatted, messages
 from dialplane.errors import EnvironmentFault
-from dialplane.ports import Answer, Message, Sender
+from dialplane.ports import Answer, Message, MessageFormat, Sender
 from dialplane.secrets import Secrets
 from dialplane.store.postgres import CONNECTION_FAULTS, Connection, Database, Row, rows, sql
 
@@ -86,12 +88,14 @@ class Deliveries:
         secrets: Secrets,
         sender: Sender,
         *,
+        formats: Mapping[str, MessageFormat] | None = None,
         backoff: Backoff | None = None,
         bounds: Bounds | None = None,
     ) -> None:
         self._database = database
         self._secrets = secrets
         self._sender = sender
+        self._formats = formats or {}
         self._backoff = backoff or Backoff()
         self._bounds = bounds or Bounds()
         self._claim = uuid4()
@@ -158,7 +162,7 @@ class Deliveries:
                     return False
                 finished, active = await self._settle(connection, webhook, ended)
                 if going_on and active:
-                    made = await self._tell(connection, webhook)
+                    made = await self._tell(connection, webhook) or await self._walk(connection, webhook)
                 if finished:
                     await sql.promote_deliveries(
                         connection, **_of(webhook), subjects=sorted(set(finished)), now=webhook["now"]
@@ -206,33 +210,73 @@ class Deliveries:
 
     async def _tell(self, connection: Connection, webhook: Row) -> int:
         """Deliveries of the next events, and the cursor past them, in one transaction. How many events."""
+        after = {
+            "organization_id": webhook["organization_id"],
+            "transaction_id": webhook["transaction_id"],
+            "event_id": webhook["event_id"],
+            "limit": self._bounds.events,
+        }
         events = await rows(
-            sql.events_to_tell(
-                connection,
-                organization_id=webhook["organization_id"],
-                transaction_id=webhook["transaction_id"],
-                event_id=webhook["event_id"],
-                limit=self._bounds.events,
-            )
+            sql.events_to_tell(connection, **after)
+            if webhook["campaign_id"] is None
+            else sql.events_of_campaign_to_tell(connection, campaign_id=webhook["campaign_id"], **after)
         )
         if not events:
             return 0
-        new = await messages(connection, webhook["organization_id"], events, webhook["kinds"])
-        if new:
-            await rows(
-                sql.add_deliveries(
-                    connection,
-                    **_of(webhook),
-                    uuids=[uuid4() for _ in new],
-                    kinds=[one.kind for one in new],
-                    subjects=[one.subject for one in new],
-                    bodies=[one.body for one in new],
-                    now=webhook["now"],
-                )
-            )
+        await self._add(connection, webhook, await self._messages(connection, webhook, events))
         last = events[-1]
         await sql.move_webhook(connection, **_of(webhook), transaction_id=last["transaction_id"], event_id=last["id"])
         return len(events)
+
+    async def _messages(self, connection: Connection, webhook: Row, events: Sequence[Row]) -> list[NewDelivery]:
+        written = self._formats.get(webhook["format"])
+        if written is None:
+            assert webhook["format"] == STANDARD, f"this process knows no format '{webhook['format']}'"
+            return await messages(connection, webhook["organization_id"], events, webhook["kinds"])
+        if webhook["campaign_id"] is not None and any(event["kind"] in happenings.OVER for event in events):
+            await sql.walk_webhook(connection, **_of(webhook), walked_to=0)
+        heard = [
+            event for event in events if any(hears(webhook["kinds"], kind) for kind in written.becomes(event["kind"]))
+        ]
+        found = await happenings.of_events(connection, webhook["organization_id"], heard) if heard else []
+        return await formatted(connection, webhook, written, found)
+
+    async def _walk(self, connection: Connection, webhook: Row) -> int:
+        """Once a webhook's campaign is over: messages about the next of its contacts that were not called.
+
+        They have no events: nobody touches a million rows because a campaign was cancelled. How many were looked at.
+        """
+        if webhook["walked_to"] is None:
+            return 0
+        of = {"organization_id": webhook["organization_id"], "campaign_id": webhook["campaign_id"]}
+        written = self._formats[webhook["format"]]
+        if not any(hears(webhook["kinds"], kind) for kind in written.becomes(happenings.SKIPPED)):
+            await sql.walk_webhook(connection, **_of(webhook), walked_to=None)
+            return 0
+        if await sql.campaign_to_walk(connection, **of) is None:
+            return 0
+        most = self._bounds.events
+        page = await rows(sql.contacts_to_walk(connection, after=webhook["walked_to"], limit=most, **of))
+        ids = [row["id"] for row in page]
+        found = await happenings.of_never_called(connection, ids, webhook["now"], **of)
+        await self._add(connection, webhook, await formatted(connection, webhook, written, found))
+        await sql.walk_webhook(connection, **_of(webhook), walked_to=ids[-1] if len(ids) == most else None)
+        return len(ids)
+
+    async def _add(self, connection: Connection, webhook: Row, new: Sequence[NewDelivery]) -> None:
+        if not new:
+            return
+        await rows(
+            sql.add_deliveries(
+                connection,
+                **_of(webhook),
+                uuids=[one.uuid for one in new],
+                kinds=[one.kind for one in new],
+                subjects=[one.subject for one in new],
+                bodies=[one.body for one in new],
+                now=webhook["now"],
+            )
+        )
 
     async def _take(self, connection: Connection, webhook: Row, ended: Sequence[_Ended]) -> list[_Try]:
         """Claim what goes out now, as far as there is room: for this webhook, and in this process."""
@@ -248,7 +292,8 @@ class Deliveries:
                 **_of(webhook),
                 now=webhook["now"],
                 claim=self._claim,
-                until=webhook["now"] + self._bounds.lease,
+                # One that may take longer than most is not taken for dead sooner.
+                until=webhook["now"] + self._bounds.lease + timedelta(seconds=webhook["timeout_seconds"] or 0),
                 limit=room,
             )
         )
@@ -290,6 +335,9 @@ class Deliveries:
                 body=one.delivery["body"],
                 sent_at=one.webhook["now"],
                 secrets=[self._secrets.decrypt(secret) for secret in valid_secrets(one.webhook, one.webhook["now"])],
+                format=one.webhook["format"],
+                headers=json.loads(self._secrets.decrypt(one.webhook["headers"])) if one.webhook["headers"] else {},
+                timeout_seconds=one.webhook["timeout_seconds"],
             )
             return await self._sender.send(message)
         except EnvironmentFault as fault:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from dialplane.core import plan
 from dialplane.core.attempt import Order
-from dialplane.core.campaign import Campaign, CampaignState
+from dialplane.core.campaign import EXPIRED, Campaign, CampaignState, whose_turn
 from dialplane.core.intake import template_values
 from dialplane.core.numbers import CallerId
 from dialplane.core.pacing import Pace, Ramp
@@ -25,6 +25,7 @@ SEND_WINDOW = timedelta(seconds=2)  # how long after its start an intent may sti
 SEND_GRACE = timedelta(seconds=1)
 LEAD = timedelta(milliseconds=50)  # a turn comes this much before the start that a pace allows next
 CLASH_DELAY = timedelta(seconds=60)  # a number that rings in another campaign is due again after this
+DO_NOT_CALL = "do_not_call"  # why a claim finds a contact skipped
 POLL = timedelta(seconds=5)  # a turn of an active organization is never further ahead than this in real time
 
 
@@ -49,7 +50,7 @@ class Taken:
 
     claims: list[Claim] = field(default_factory=list)
     cursors: dict[int, int] = field(default_factory=dict)
-    skipped: int = 0
+    skipped: list[int] = field(default_factory=list)
     more: bool = False
 
 
@@ -85,11 +86,13 @@ class Dispatcher:
 
     async def _dispatch(self, turn: Turn, room: int, faults: set[Fault], ahead: timedelta) -> TurnResult:
         load = await turn.load()
-        active = [c for c in await self._started(turn) if self._only_campaign in (None, c.id)]
-        started = [c for c in active if c.state is CampaignState.RUNNING]
+        campaigns = await self._started(turn)
+        ended = [c for c in campaigns if c.is_over(turn.now) and await self._end(turn, c, load)]
+        active = [c for c in campaigns if c not in ended and self._only_campaign in (None, c.id)]
+        started = [c for c in active if c.state is CampaignState.RUNNING and not c.is_over(turn.now)]
         judged = await judge(turn, started, faults)
         running = judged.running
-        sources = await self._sources.find(turn, running)
+        sources = await self._sources.find(turn, running, load)
         for campaign in running:
             await self._sources.skip_never(turn, campaign, sources[campaign.id])
 
@@ -98,30 +101,36 @@ class Dispatcher:
         pacing = {d.campaign.id: plan.paces(d.campaign, turn.cps, turn.tat) for d in demands}
         starts = plan.starts(pacing, allowed, turn.now)
 
+        lines = dict(load.by_number)
         taken = {
             d.campaign.id: await self._claim(
-                turn, d.campaign, sources[d.campaign.id], len(starts.at.get(d.campaign.id, ()))
+                turn, d.campaign, sources[d.campaign.id], len(starts.at.get(d.campaign.id, ())), lines
             )
             for d in demands
         }
         orders = await self._intend(turn, demands, taken, starts, sources, pacing, load)
         await turn.move_cursors({(c, g): seq for c, t in taken.items() for g, seq in t.cursors.items()})
-        await turn.add_progress(self._worker_id, {(c, "skipped"): t.skipped for c, t in taken.items() if t.skipped})
+        for campaign_id, ours in taken.items():
+            await turn.count_skipped(self._worker_id, campaign_id, DO_NOT_CALL, ours.skipped)
 
         for campaign in running:
             idle = sources[campaign.id].exhausted and not load.by_campaign.get(campaign.id)
-            if idle and not campaign.keep_open and await turn.complete(campaign.id):
-                await turn.log(campaign.id, "campaign.completed", "every contact has ended")
+            if idle and not campaign.keep_open and await self._complete(turn, campaign):
+                ended.append(campaign)
 
-        # What only this worker has no room for is work for another one, now.
+        # What only this worker has no room for is work for another one, now; so is what waited in the queue of one that
+        # has ended.
         full = sum(allowed.values()) == room < turn.max_lines - load.total and bool(demands)
-        more = full or running != started or any(t.more for t in taken.values())
+        more = full or running != started or any(t.more for t in taken.values()) or any(c.queue for c in ended)
         instants = [*([turn.now] if more else []), *ramp_at, *([starts.next_at - LEAD] if starts.next_at else [])]
         for campaign in running:
             rest = campaign.trunk.suspended_until
             instants.extend([rest] if rest is not None and rest > turn.now else sources[campaign.id].later_at)
-        instants.extend(c.starts_at for c in active if c.state is CampaignState.SCHEDULED and c.starts_at)
-        next_at = self._next_turn(turn.now, instants, active=bool(active))
+        left = [c for c in active if c not in ended]
+        hours = [c.starts_at for c in left if c.state is CampaignState.SCHEDULED] + [c.ends_at for c in left]
+        # One whose hour has passed waits in its queue, or for its last calls: the end of these brings a turn about.
+        instants.extend(at for at in hours if at is not None and at > turn.now)
+        next_at = self._next_turn(turn.now, instants, active=any(c.state is not CampaignState.PAUSED for c in left))
         await turn.schedule(next_at, exclusively=self._only_campaign is None)
         deadlines = [at for at in (load.deadline_at, *(_last_word(order) for order in orders)) if at is not None]
         return TurnResult(
@@ -135,11 +144,29 @@ class Dispatcher:
     async def _started(self, turn: Turn) -> list[Campaign]:
         """Active campaigns, after those whose hour has come were started."""
         campaigns = await turn.campaigns()
-        if not any(c.state is CampaignState.SCHEDULED and c.starts_at and c.starts_at <= turn.now for c in campaigns):
+        ids = whose_turn(campaigns, turn.now)
+        if not ids:
             return campaigns
-        for campaign_id in await turn.start_scheduled():
+        for campaign_id in await turn.start_scheduled(ids):
             await turn.log(campaign_id, "campaign.running", "started at its hour")
         return await turn.campaigns()
+
+    async def _complete(self, turn: Turn, campaign: Campaign) -> bool:
+        completed = await turn.complete(campaign.id)
+        if completed:
+            await turn.log(campaign.id, "campaign.completed", "every contact has ended")
+        return completed
+
+    async def _end(self, turn: Turn, campaign: Campaign, load: Load) -> bool:
+        """Complete a campaign whose end has come, once it has no open attempt. Its intents expire by themselves."""
+        if load.by_campaign.get(campaign.id):
+            return False
+        if await self._complete(turn, campaign):
+            return True
+        expired = await turn.expire(campaign.id)
+        if expired:
+            await turn.log(campaign.id, "campaign.completed", f"its end has come ({EXPIRED}): who waits is not called")
+        return expired
 
     def _next_turn(self, now: datetime, instants: Sequence[datetime], *, active: bool) -> datetime | None:
         """The earliest of the instants; in real time soon, whatever they say, while a campaign is active."""
@@ -150,13 +177,25 @@ class Dispatcher:
 
     # --- claim -------------------------------------------------------------------------------------------
 
-    async def _claim(self, turn: Turn, campaign: Campaign, sources: Sources, count: int) -> Taken:
-        """Up to `count` contacts: callbacks, priorities, retries, then fresh ones, zones that close soonest first."""
+    async def _claim(
+        self, turn: Turn, campaign: Campaign, sources: Sources, count: int, lines: dict[int, int]
+    ) -> Taken:
+        """Up to `count` contacts: callbacks, priorities, retries, then fresh ones, zones that close soonest first.
+
+        lines: open ones by number; those of contacts with a number of their own are counted here.
+        """
         taken = Taken()
         for head in sources.due:
             if len(taken.claims) == count:
                 break
-            _keep(taken, await turn.claim_due(campaign.id, head, count - len(taken.claims)))
+            asked = count - len(taken.claims)
+            own = campaign.trunk.numbers.own(head.number_id) if head.number_id else None
+            if own is not None and (free := own.free(lines)) is not None:
+                asked = min(asked, free)
+            claims = await turn.claim_due(campaign.id, head, asked)
+            if own is not None:
+                lines[own.id] = lines.get(own.id, 0) + len(claims)
+            _keep(taken, claims)
         for cursor in sources.fresh:
             if len(taken.claims) == count:
                 break
@@ -169,7 +208,7 @@ class Dispatcher:
             examined, last = await turn.examined(campaign, cursor)
             taken.cursors[cursor.zone_group_id] = last if examined == EXAMINED and last else campaign.sealed_sequence
             taken.more = True  # another thousand rows, or the campaign's end
-        taken.more |= taken.skipped > 0
+        taken.more |= bool(taken.skipped)
         return taken
 
     # --- intend ------------------------------------------------------------------------------------------
@@ -190,14 +229,12 @@ class Dispatcher:
         rotations: dict[int, tuple[datetime, int]] = {}
         open_lines = dict(load.by_number)
         for campaign in (demand.campaign for demand in demands):
-            claims = taken[campaign.id].claims
-            numbers, rotation = campaign.trunk.numbers.assign(len(claims), open_lines, campaign.rotation)
-            for claim in claims[len(numbers) :]:  # another campaign of this turn took the last lines of the numbers
+            called, full, rotation = _assign(campaign, taken[campaign.id].claims, open_lines)
+            for claim in full:  # another campaign of this turn took the last lines of the numbers
                 back[claim.contact_id] = (due_rank(claim.priority), turn.now)
-            ours = list(zip(claims, numbers, starts.at[campaign.id], strict=False))
+            ours = [(*pair, at) for pair, at in zip(called, starts.at[campaign.id], strict=False)]
             for claim, caller_id, at in ours:
-                open_lines[caller_id.id] = open_lines.get(caller_id.id, 0) + 1
-                closes = sources[campaign.id].openings[claim.zone_group_id].until
+                closes = _first(sources[campaign.id].openings[claim.zone_group_id].until, campaign.ends_at)
                 if closes is not None and at >= closes:
                     back[claim.contact_id] = (due_rank(claim.priority), closes)
                     continue
@@ -254,7 +291,8 @@ def _demands(
             ramp_at.append(step)
         in_use = load.by_campaign.get(campaign.id, 0)
         limit = ramp.lines(cap, since, turn.now) - in_use
-        free = trunk.numbers.room(load.by_number)
+        own = {head.number_id for head in ours.due}
+        free = trunk.numbers.room(load.by_number, rotating=bool(ours.fresh) or 0 in own, own=own)
         limit = limit if free is None else min(limit, free)
         if limit > 0:
             demands.append(plan.Demand(campaign=campaign, open=in_use, limit=limit))
@@ -280,7 +318,38 @@ def _carrier_room(running: Sequence[Campaign], load: Load) -> dict[int, int]:
 
 def _keep(taken: Taken, claims: Sequence[Claim]) -> None:
     taken.claims.extend(claim for claim in claims if not claim.skipped)
-    taken.skipped += sum(claim.skipped for claim in claims)
+    taken.skipped.extend(claim.contact_id for claim in claims if claim.skipped)
+
+
+def _assign(
+    campaign: Campaign, claims: Sequence[Claim], open_lines: dict[int, int]
+) -> tuple[list[tuple[Claim, CallerId]], list[Claim], int]:
+    """A number for each claim, those for which there is no line left, and the rotation. Counts in `open_lines`."""
+    pool = campaign.trunk.numbers
+    own: dict[int, CallerId] = {}
+    for claim in claims:
+        number = pool.own(claim.number_id) if claim.number_id else None
+        if number is not None and number.free(open_lines) != 0:
+            own[claim.contact_id] = number
+            open_lines[number.id] = open_lines.get(number.id, 0) + 1
+    others = sum(not claim.number_id for claim in claims)
+    rotating, rotation = pool.assign(others, open_lines, campaign.rotation)
+    for number in rotating:
+        open_lines[number.id] = open_lines.get(number.id, 0) + 1
+    turns = iter(rotating)
+    called: list[tuple[Claim, CallerId]] = []
+    full: list[Claim] = []
+    for claim in claims:
+        caller_id = own.get(claim.contact_id) if claim.number_id else next(turns, None)
+        if caller_id is None:
+            full.append(claim)
+        else:
+            called.append((claim, caller_id))
+    return called, full, rotation
+
+
+def _first(*instants: datetime | None) -> datetime | None:
+    return min((at for at in instants if at is not None), default=None)
 
 
 def _intent(
@@ -293,7 +362,8 @@ def _intent(
     closes: datetime | None,
     pacing: Sequence[Pace],
 ) -> Intent:
-    send_before = at + SEND_WINDOW if closes is None else min(at + SEND_WINDOW, closes)
+    window = SEND_WINDOW if campaign.check is None else SEND_WINDOW + campaign.check.timeout
+    send_before = at + window if closes is None else min(at + window, closes)
     order = Order(
         organization_id=turn.organization_id,
         campaign_id=campaign.id,
@@ -317,6 +387,7 @@ def _intent(
         send_before=send_before,
         spacing={f"{turn.organization_id}/{pace.scope}": pace.spacing_seconds for pace in pacing if pace.cps},
         limits=campaign.trunk.limits,
+        check=campaign.check,
     )
     deadline_at = send_before + timedelta(seconds=campaign.trunk.limits.send_timeout_seconds) + SEND_GRACE
     return Intent(order=order, number_id=caller_id.id, rank=due_rank(claim.priority), deadline_at=deadline_at)

@@ -92,7 +92,8 @@ class Intake:
 
     async def store(self, campaign_id: int, path: Path, default_region: str | None) -> None:
         """Keep a copy of the file as the campaign's; from here on the import can be finished whatever happens."""
-        key = f"contacts/{self._organization_id}/{uuid4()}.csv"
+        suffix = path.suffix.lower() if path.suffix.lower() in (".xlsx", ".xls") else ".csv"
+        key = f"contacts/{self._organization_id}/{uuid4()}{suffix}"
         await asyncio.to_thread(self._files.put, key, path)
         file = ContactsFile(key=key, name=path.name, default_region=default_region)
         async with self._database.transaction() as connection:
@@ -115,13 +116,14 @@ class Intake:
             campaign = await sql.campaign(connection, campaign_id=campaign_id, **self._of)
         if file is None:
             return None
-        table = open_table(self._files.read(file["key"]), name=file["name"])
+        table = await asyncio.to_thread(open_table, self._files.read(file["key"]), name=file["name"])
         columns = _columns(table, required)
         names = list(dict.fromkeys([*campaign["variable_names"], *(name for _, name in columns.variables)]))
         async with self._database.connection() as connection:
             await sql.name_variables(connection, campaign_id=campaign_id, variable_names=names, **self._of)
         batches = _batches(table.rows, columns, file["default_region"], required, after=file["rows_read"])
-        batch = _Batch(self._of, campaign_id, str(campaign["uuid"]), file["id"], file["sequence_base"], columns)
+        salt = f"{campaign['uuid']}/{file['id']}"  # a number that a contact of another file had may come again
+        batch = _Batch(self._of, campaign_id, salt, file["id"], file["sequence_base"], columns)
         while (decided := await asyncio.to_thread(next, batches, None)) is not None:
             rejects = await self._write(batch, decided)
             on_progress(decided.last_row)
@@ -131,7 +133,7 @@ class Intake:
                     f"{file['name']}, row {first.row_number}, {first.field or 'whole row'}: {first.reason}; {first.fix}"
                     ". --strict accepts no bad row, so nothing was imported"
                 )
-        return await self._seal(file["id"], names)
+        return await self._seal(file["id"], names, table.sheet)
 
     async def give_up(self, campaign_id: int, reason: str) -> None:
         """The campaign's unfinished file cannot be read on: the campaign fails, and keeps what was read before.
@@ -244,8 +246,8 @@ class Intake:
                 **self._of,
             )
 
-    async def _seal(self, file_id: int, variable_names: list[str]) -> Imported:
-        """Under the organization's lock: from here on its contacts can be claimed."""
+    async def _seal(self, file_id: int, variable_names: list[str], sheet: str | None) -> Imported:
+        """Under the organization's lock: from here on its contacts can be claimed. sheet: of a workbook."""
         async with open_command(self._database, self._organization_id, self._clock.instant()) as turn:
             done = await sql.finish_file(turn.connection, file_id=file_id, now=turn.now, **self._of)
             if done is None:
@@ -258,7 +260,8 @@ class Intake:
                 variable_names=variable_names,
                 **self._of,
             )
-            message = f"{done['contacts']} contacts imported, {done['rejects']} rows rejected"
+            place = "" if sheet is None else f" from the sheet '{sheet}'"
+            message = f"{done['contacts']} contacts imported{place}, {done['rejects']} rows rejected"
             await turn.log(done["campaign_id"], "contacts.imported", message)
             await turn.schedule(turn.now, exclusively=False)
         async with self._database.connection() as connection:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -22,6 +22,7 @@ MOST_CRASHES = 5  # after as many, a job is put aside: it may be what kills its 
 HEARTBEAT = timedelta(seconds=10)  # the jobs of a process that was silent for as long go to another one
 LONGEST_PAUSE = timedelta(minutes=1)
 RESTART_PAUSE = timedelta(seconds=2)
+HISTORY_KEPT = timedelta(days=7)
 POLL = timedelta(seconds=5)  # where no notification arrives, behind a pooler
 LOCK = 0x6A6F6273  # "jobs": processes that start together make the tables once
 
@@ -44,6 +45,14 @@ async def install(database: Database) -> None:
     async with database.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
         await Queries(AsyncpgDriver(connection)).upgrade()
+
+
+async def purge_history(database: Database, now: datetime) -> None:
+    """The queue keeps a history of its own, and never cleans it up."""
+    before = now - HISTORY_KEPT
+    async with database.connection() as connection:
+        await sql.purge_job_history(connection, before=before)
+        await sql.purge_job_statistics(connection, before=before)
 
 
 async def enqueue(
@@ -71,13 +80,15 @@ class JobQueue:
         self._database = database
         self._organization_id = organization_id
 
-    async def enqueue_import(self, campaign_id: int, connection: Connection | None = None) -> None:
+    async def enqueue_import(
+        self, campaign_id: int, connection: Connection | None = None, *, delay: timedelta = timedelta(0)
+    ) -> None:
         """Import the campaign's unfinished file; in the connection's transaction, if there is one."""
         payload = {"organization_id": self._organization_id, "campaign_id": campaign_id}
         if connection is not None:
-            return await enqueue(connection, IMPORT, [payload])
+            return await enqueue(connection, IMPORT, [payload], delay=delay)
         async with self._database.transaction() as own:
-            await enqueue(own, IMPORT, [payload])
+            await enqueue(own, IMPORT, [payload], delay=delay)
         return None
 
 

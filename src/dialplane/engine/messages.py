@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID, uuid4, uuid5
 
 from dialplane.core.campaign import CampaignState
 from dialplane.core.webhook import hears
 from dialplane.engine import views
 from dialplane.engine.views import Progress
+from dialplane.ports import Happening, MessageFormat
 from dialplane.store.postgres import Connection, Row, rows, sql
 
 # How much of a call had happened at each of its events: a message tells no more than that.
@@ -20,13 +22,38 @@ INSTANTS = {"placed_at": 1, "ringing_at": 2, "answered_at": 3, "ended_at": 4}
 OUTCOME = ("disposition", "sip_status", "cause", "transcript", "gathered", "recording")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewDelivery:
-    """subject: what is delivered in order, 'attempt:7' or 'campaign:3'."""
+    """uuid: the message's id. subject: what is delivered in order, 'attempt:7' or 'campaign:3'."""
 
+    uuid: UUID
     kind: str
     subject: str
     body: str
+
+
+async def formatted(
+    connection: Connection, webhook: Row, format: MessageFormat, happenings: Sequence[Happening]
+) -> list[NewDelivery]:
+    """What a webhook of another format than our own is told; nothing of what it was told before and hears once."""
+    told = [message for happening in happenings for message in format.messages(happening)]
+    new = {
+        delivery.uuid: delivery
+        for delivery in [
+            NewDelivery(
+                uuid=uuid4() if message.once is None else uuid5(webhook["uuid"], message.once),
+                kind=message.kind,
+                subject=message.subject,
+                body=message.body,
+            )
+            for message in told
+            if hears(webhook["kinds"], message.kind)
+        ][::-1]  # of two in one go the earlier one stays
+    }
+    known = await rows(
+        sql.deliveries_with_uuid(connection, organization_id=webhook["organization_id"], uuids=list(new))
+    )
+    return [new[uuid] for uuid in reversed(new) if uuid not in {row["uuid"] for row in known}]
 
 
 async def messages(
@@ -46,11 +73,15 @@ async def messages(
         if event["attempt_id"] is None:
             if (campaign := campaigns.get(event["campaign_id"])) is not None:
                 data = campaign_data(event, *campaign)
-                made.append(NewDelivery(event["kind"], f"campaign:{event['campaign_id']}", body(event, data)))
+                made.append(_delivery(event, f"campaign:{event['campaign_id']}", data))
         elif (attempt := attempts.get(event["attempt_id"])) is not None:
             data = attempt_data(event["kind"], attempt)
-            made.append(NewDelivery(event["kind"], f"attempt:{event['attempt_id']}", body(event, data)))
+            made.append(_delivery(event, f"attempt:{event['attempt_id']}", data))
     return made
+
+
+def _delivery(event: Row, subject: str, data: Mapping[str, Any]) -> NewDelivery:
+    return NewDelivery(uuid=uuid4(), kind=event["kind"], subject=subject, body=body(event, data))
 
 
 async def _attempts(connection: Connection, organization_id: int, events: Sequence[Row]) -> dict[int, Row]:

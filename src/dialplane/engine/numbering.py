@@ -87,6 +87,12 @@ def region_of(e164: str) -> str | None:
     return region if region in phonenumbers.SUPPORTED_REGIONS else None
 
 
+def region_of_code(code: str) -> str | None:
+    """A region with this calling code, whose national numbers can be read: '91' -> 'IN'; None: there is none."""
+    region = phonenumbers.region_code_for_country_code(int(code)) if len(code) <= _CODE_DIGITS else None
+    return region if region in phonenumbers.SUPPORTED_REGIONS else None
+
+
 def _read_international(digits: str) -> PhoneNumber | None:
     """What phonenumbers would say of + and digits, at an eighth of its cost; None where that takes more than a look."""
     if not _INTERNATIONAL.fullmatch(digits):

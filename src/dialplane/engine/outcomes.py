@@ -139,6 +139,13 @@ def decide(row: Row) -> _Decision:
         spent=row["spent_before"] + int(row["spent"]),
         refusals=row["refusals"] + 1,
     )
+    if (
+        isinstance(verdict, Retry)
+        and row["spent"]
+        and row["ends_at"] is not None
+        and verdict.not_before >= row["ends_at"]
+    ):
+        return _finished(disposition)  # who was never called at all waits, and reads as skipped (expired)
     if isinstance(verdict, Retry):
         return _Decision(state=ContactState.WAITING, disposition=disposition, due_at=verdict.not_before)
     return _finished(verdict.disposition)

@@ -181,9 +181,10 @@ class Reconciler:
         if campaign is None or campaign.state is not CampaignState.RUNNING or contact["do_not_call"]:
             return None
         resting = campaign.trunk.suspended_until is not None and campaign.trunk.suspended_until > turn.now
-        if resting or contact["contact_state"] != ContactState.DIALING:
+        if resting or campaign.is_over(turn.now) or contact["contact_state"] != ContactState.DIALING:
             return None
-        if order.from_number not in {caller_id.e164 for caller_id in campaign.trunk.numbers.caller_ids}:
+        usable = [n for n in campaign.trunk.numbers.caller_ids if n.rotates or n.id == contact["number_id"]]
+        if order.from_number not in {caller_id.e164 for caller_id in usable}:
             return None  # the number, or its carrier, was switched off meanwhile
         zones = (await turn.zone_groups([contact["zone_group_id"]]))[contact["zone_group_id"]]
         closes = plan.closes_at(campaign.policies.window.opening(zones, turn.now))
@@ -192,7 +193,7 @@ class Reconciler:
         pacing = plan.paces(campaign, turn.cps, turn.tat)
         if any(pace.cps is not None and pace.tat is not None and pace.tat > turn.now for pace in pacing):
             return None
-        send_before = turn.now + SEND_WINDOW if closes is None else min(turn.now + SEND_WINDOW, closes)
+        send_before = min(at for at in (turn.now + SEND_WINDOW, closes, campaign.ends_at) if at is not None)
         deadline = send_before + timedelta(seconds=order.limits.send_timeout_seconds) + SEND_GRACE
         sent = await sql.send_again(
             turn.connection,

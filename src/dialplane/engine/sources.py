@@ -11,17 +11,19 @@ from uuid import UUID
 from dialplane.core import plan
 from dialplane.core.campaign import Campaign
 from dialplane.core.window import CallingWindow, Closed, Open
-from dialplane.store.records import Cursor, DueHead
+from dialplane.store.records import Cursor, DueHead, Load
 from dialplane.store.turn import Turn
 
 EXAMINED = 1000  # rows that one claim looks at
+NUMBER_UNAVAILABLE = "number_unavailable"  # the contact's own
 
 
 @dataclass(slots=True)
 class Sources:
     """Where a campaign's next calls come from, in the order in which to take them.
 
-    openings: how long each open zone group stays open. later_at: when a source opens or falls due next.
+    openings: how long each open zone group stays open. later_at: when a source opens or falls due next. held: there are
+    sources that wait for a line of their number, or for their carrier to be switched on.
     """
 
     due: list[DueHead] = field(default_factory=list)
@@ -29,6 +31,7 @@ class Sources:
     never: list[tuple[DueHead | Cursor, str]] = field(default_factory=list)
     openings: dict[int, Open] = field(default_factory=dict)
     later_at: list[datetime] = field(default_factory=list)
+    held: bool = False
 
     @property
     def open_since(self) -> datetime | None:
@@ -38,7 +41,7 @@ class Sources:
 
     @property
     def exhausted(self) -> bool:
-        return not (self.due or self.fresh or self.never or self.later_at)
+        return not (self.due or self.fresh or self.never or self.later_at or self.held)
 
 
 class SourceFinder:
@@ -52,13 +55,13 @@ class SourceFinder:
         """Candidate zones of a group that `find` has come across."""
         return self._zone_groups[organization_id, zone_group_id]
 
-    async def find(self, turn: Turn, running: Sequence[Campaign]) -> dict[int, Sources]:
+    async def find(self, turn: Turn, running: Sequence[Campaign], load: Load) -> dict[int, Sources]:
         ids = [campaign.id for campaign in running]
         if not ids:
             return {}
         found = await turn.sources(ids)
         await self._load_zone_groups(turn, found.values())
-        return {campaign.id: self._sort(turn, campaign, found[campaign.id]) for campaign in running}
+        return {campaign.id: self._sort(turn, campaign, found[campaign.id], load) for campaign in running}
 
     async def _load_zone_groups(self, turn: Turn, found: Iterable[Sequence[DueHead | Cursor]]) -> None:
         ids = {source.zone_group_id for sources in found for source in sources}
@@ -67,11 +70,18 @@ class SourceFinder:
             for zone_group_id, zones in (await turn.zone_groups(missing)).items():
                 self._zone_groups[turn.organization_id, zone_group_id] = zones
 
-    def _sort(self, turn: Turn, campaign: Campaign, found: Sequence[DueHead | Cursor]) -> Sources:
+    def _sort(self, turn: Turn, campaign: Campaign, found: Sequence[DueHead | Cursor], load: Load) -> Sources:
         """Open and due now, by rank, then soonest closing; what is not says when it will be, or that it never is."""
         sources = Sources()
         window = campaign.policies.window
         for source in found:
+            own = source.number_id if isinstance(source, DueHead) else 0
+            number = campaign.trunk.numbers.own(own) if own else None
+            if own and number is None:
+                if campaign.trunk.active:
+                    sources.never.append((source, NUMBER_UNAVAILABLE))
+                sources.held = True
+                continue
             zones = self._zone_groups[turn.organization_id, source.zone_group_id]
             opening = window.opening(zones, turn.now)
             if isinstance(opening, Closed):
@@ -82,6 +92,9 @@ class SourceFinder:
                 continue
             if isinstance(source, DueHead) and source.due_at > turn.now:
                 sources.later_at.append(_no_earlier(source, source.due_at, window, zones))
+                continue
+            if number is not None and number.free(load.by_number) == 0:
+                sources.held = True
                 continue
             sources.openings[source.zone_group_id] = opening
             if isinstance(source, DueHead):
@@ -94,21 +107,22 @@ class SourceFinder:
 
     async def skip_never(self, turn: Turn, campaign: Campaign, sources: Sources) -> None:
         """Contacts who can never be called end, so that the campaign can: their rows say why."""
-        skipped = 0
         cursors: dict[tuple[int, int], int] = {}
         for source, reason in sources.never:
             if isinstance(source, DueHead):
-                skipped += await turn.skip_due(campaign.id, source, reason, EXAMINED)
+                skipped = await turn.skip_due(campaign.id, source, reason, EXAMINED)
             else:
-                skipped += await turn.skip_fresh(campaign, source, reason)
+                skipped = await turn.skip_fresh(campaign, source, reason)
                 examined, last = await turn.examined(campaign, source)
                 end = campaign.sealed_sequence if examined < EXAMINED or last is None else last
                 cursors[campaign.id, source.zone_group_id] = end
+            await turn.count_skipped(self._worker_id, campaign.id, reason, skipped)
+            if reason == NUMBER_UNAVAILABLE and skipped:
+                message = f"{len(skipped)} cannot be called: their number is switched off, or not of this carrier"
+                await turn.log(campaign.id, "contacts.skipped", message, level="warning", details={"reason": reason})
         if sources.never:
             await turn.move_cursors(cursors)
             sources.later_at.append(turn.now)
-        if skipped:
-            await turn.add_progress(self._worker_id, {(campaign.id, "skipped"): skipped})
 
 
 def _no_earlier(source: DueHead | Cursor, at: datetime, window: CallingWindow, zones: tuple[str, ...]) -> datetime:

@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from dialplane.core.attempt import AttemptState, ContactState
-from dialplane.core.campaign import CampaignState, Policies
+from dialplane.core.campaign import CampaignState, Policies, left_over
 from dialplane.core.disposition import Disposition
 from dialplane.store.postgres import Row
-from dialplane.store.records import policies
+from dialplane.store.records import SKIP, policies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +53,25 @@ class CampaignRecord:
     importing: str | None  # name of the file whose import is unfinished
     suspended_until: datetime | None
     created_at: datetime
+    updated_at: datetime  # of its state or settings
     starts_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    ends_at: datetime | None = None  # no call begins from then on
+    archived_at: datetime | None = None
+    queue: str | None = None  # of the campaigns of one queue, one at a time runs
+    screening: Mapping[str, Any] | None = None  # as in `core/screening.py`
+    extras: Mapping[str, Any] | None = None  # what doors were told, by door
     file: FileRecord | None = None
     rejects: int = 0  # rows of its files that are no contacts
     redialed_id: int | None = None  # the newest redial of it
     carrier_cps: float | None = None
     organization_cps: float | None = None
+
+    @property
+    def left_over(self) -> str | None:
+        """Why those who still wait in it are skipped; None: they wait."""
+        return left_over(self.state, self.state_reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +86,7 @@ class Progress:
     dialing: int = 0
     waiting: int = 0
     attempts: int = 0
+    skips: Mapping[str, int] = field(default_factory=dict)  # skipped contacts by reason
     dispositions: Mapping[str, int] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)  # open attempts by state
 
@@ -143,6 +155,7 @@ def progress(row: Row, measures: Mapping[str, int], calls: Sequence[Row]) -> Pro
         dialing=dialing,
         waiting=waiting,
         attempts=measures.get("attempts", 0),
+        skips={measure.removeprefix(SKIP): n for measure, n in measures.items() if measure.startswith(SKIP) and n > 0},
         dispositions={
             disposition.value: count
             for disposition in Disposition
@@ -150,6 +163,7 @@ def progress(row: Row, measures: Mapping[str, int], calls: Sequence[Row]) -> Pro
         },
         calls={call["state"]: call["calls"] for call in calls if call["state"] != AttemptState.ENDED},
     )
-    if row["state"] == CampaignState.CANCELLED:  # nobody touches the rows of those who still waited
-        return replace(progress, waiting=0, skipped=progress.skipped + waiting)
-    return progress
+    over = left_over(CampaignState(row["state"]), row["state_reason"])
+    if over is None or not waiting:
+        return progress
+    return replace(progress, waiting=0, skipped=progress.skipped + waiting, skips={**progress.skips, over: waiting})

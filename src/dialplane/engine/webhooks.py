@@ -6,15 +6,15 @@ import base64
 import binascii
 import json
 import secrets as chance
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
-from dialplane.core.webhook import TEST, check_kinds
+from dialplane.core.webhook import STANDARD, TEST, check_kinds
 from dialplane.errors import Conflict, Invalid, NotFound
-from dialplane.ports import Sender
+from dialplane.ports import MessageFormat, Sender
 from dialplane.secrets import Secrets
 from dialplane.store.postgres import Connection, Database, Row, rows, sql
 
@@ -24,6 +24,8 @@ MOST_WEBHOOKS = 50  # of an organization
 ROTATION = timedelta(hours=24)  # for which the old secret signs too
 MOST_REDELIVERED = 10_000  # in one go
 KEPT = timedelta(days=30)  # deliveries, for people to look at and send again
+KEPT_OF_CAMPAIGNS = timedelta(days=7)  # webhooks of campaigns, after their end: by then the last try is over
+OF_CAMPAIGNS = UUID("4e0a6c1f-90b7-4d53-8f0e-5d1c7a1e2b94")  # namespace of their uuids
 PURGED_AT_ONCE = 1_000
 
 
@@ -38,18 +40,34 @@ class WithSecret:
 class Webhooks:
     """Webhooks of one organization."""
 
-    def __init__(self, database: Database, organization_id: int, secrets: Secrets, sender: Sender) -> None:
+    def __init__(
+        self,
+        database: Database,
+        organization_id: int,
+        secrets: Secrets,
+        sender: Sender,
+        formats: Mapping[str, MessageFormat] | None = None,
+    ) -> None:
         self._database = database
+        self._formats = formats or {}
         self._secrets = secrets
         self._sender = sender
         self._of = {"organization_id": organization_id}
 
     # --- manage ------------------------------------------------------------------------------------------
 
-    async def create(self, url: str, kinds: Sequence[str] = (), secret: str | None = None) -> WithSecret:
-        """It hears of what happens from now on. Raises Invalid, Conflict."""
-        self._check(url, kinds)
-        secret = _checked(secret) if secret else _new_secret()
+    async def create(
+        self,
+        url: str,
+        kinds: Sequence[str] = (),
+        secret: str | None = None,
+        *,
+        format: str = STANDARD,
+        active: bool = True,
+    ) -> WithSecret:
+        """It hears of what happens from now on. kinds: of this format's messages, () is all. Raises Invalid, Conflict."""
+        self._check(format, url, kinds)
+        secret = _secret(format, secret)
         async with self._database.transaction() as connection:
             if await sql.count_webhooks(connection, **self._of) >= MOST_WEBHOOKS:
                 raise Conflict(f"an organization has at most {MOST_WEBHOOKS} webhooks: delete one that is not needed")
@@ -57,22 +75,66 @@ class Webhooks:
                 connection,
                 uuid=uuid4(),
                 url=url,
+                format=format,
                 secret=self._secrets.encrypt(secret),
                 kinds=list(kinds),
+                active=active,
+                campaign_id=None,
+                headers="",
+                timeout_seconds=None,
                 now=datetime.now(UTC),
                 **self._of,
             )
         return WithSecret(webhook=made, secret=secret)
+
+    async def create_for_campaign(
+        self,
+        campaign_id: int,
+        url: str,
+        kinds: Sequence[str],
+        *,
+        format: str,
+        secret: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """One that hears of this campaign alone and goes with it; it is not among the organization's own.
+
+        A campaign has one of each format: a second time nothing is made. Raises Invalid.
+        """
+        self._check(format, url, kinds)
+        if (why := self._sender.header_objection(headers or {})) is not None:
+            raise Invalid(why)
+        async with self._database.connection() as connection:
+            await sql.create_webhook(
+                connection,
+                uuid=uuid5(OF_CAMPAIGNS, f"{self._of['organization_id']}/{campaign_id}/{format}"),
+                url=url,
+                format=format,
+                secret=self._secrets.encrypt(secret or ""),
+                kinds=list(kinds),
+                active=True,
+                campaign_id=campaign_id,
+                headers=self._secrets.encrypt(json.dumps(dict(headers))) if headers else "",
+                timeout_seconds=timeout_seconds,
+                now=datetime.now(UTC),
+                **self._of,
+            )
 
     async def get(self, webhook_id: int) -> Row:
         """Raises NotFound."""
         async with self._database.connection() as connection:
             return _found(await sql.webhook(connection, webhook_id=webhook_id, **self._of), webhook_id)
 
-    async def page(self, *, before: int | None = None, limit: int = 100) -> list[Row]:
-        """Newest first."""
+    async def by_uuid(self, uuid: UUID, format: str) -> Row:
+        """One of this format. Raises NotFound."""
         async with self._database.connection() as connection:
-            return await rows(sql.webhooks_page(connection, before=before, limit=limit, **self._of))
+            return _found(await sql.webhook_with_uuid(connection, uuid=uuid, format=format, **self._of), uuid)
+
+    async def page(self, *, format: str | None = None, before: int | None = None, limit: int = 100) -> list[Row]:
+        """Newest first. format: None is any."""
+        async with self._database.connection() as connection:
+            return await rows(sql.webhooks_page(connection, format=format, before=before, limit=limit, **self._of))
 
     async def change(
         self, webhook_id: int, *, url: str | None = None, kinds: Sequence[str] | None = None, active: bool | None = None
@@ -80,8 +142,8 @@ class Webhooks:
         """None leaves a thing as it is. Switched off, nothing is sent and what happens is not kept for it; what was
         pending waits. Switched on again, it hears of what happens from then on. Raises NotFound, Invalid.
         """
-        self._check(url, kinds or ())
         async with self._locked(webhook_id) as (connection, before):
+            self._check(before["format"], url, kinds or ())
             changed: Row = await sql.change_webhook(
                 connection,
                 webhook_id=webhook_id,
@@ -95,26 +157,22 @@ class Webhooks:
 
     async def delete(self, webhook_id: int) -> None:
         """Nothing further is sent; its deliveries go with the next purge. Raises NotFound."""
-        async with self._database.connection() as connection:
-            _found(
-                await sql.archive_webhook(connection, webhook_id=webhook_id, now=datetime.now(UTC), **self._of),
-                webhook_id,
-            )
+        async with self._locked(webhook_id) as (connection, webhook):
+            await sql.archive_webhook(connection, webhook_id=webhook_id, now=webhook["now"], **self._of)
 
     async def rotate(self, webhook_id: int, secret: str | None = None) -> WithSecret:
         """A new secret; for a day the one before it signs as well. Raises NotFound, Invalid."""
-        secret = _checked(secret) if secret else _new_secret()
-        now = datetime.now(UTC)
-        async with self._database.connection() as connection:
+        async with self._locked(webhook_id) as (connection, before):
+            secret = _secret(before["format"], secret)
             changed = await sql.rotate_webhook_secret(
                 connection,
                 webhook_id=webhook_id,
                 secret=self._secrets.encrypt(secret),
-                old_secret_until=now + ROTATION,
-                now=now,
+                old_secret_until=before["now"] + ROTATION,
+                now=before["now"],
                 **self._of,
             )
-        return WithSecret(webhook=_found(changed, webhook_id), secret=secret)
+        return WithSecret(webhook=changed, secret=secret)
 
     # --- deliveries --------------------------------------------------------------------------------------
 
@@ -176,8 +234,11 @@ class Webhooks:
 
     # --- within ------------------------------------------------------------------------------------------
 
-    def _check(self, url: str | None, kinds: Sequence[str]) -> None:
-        check_kinds(kinds)
+    def _check(self, format: str, url: str | None, kinds: Sequence[str]) -> None:
+        if format == STANDARD:
+            check_kinds(kinds)
+        else:
+            check_kinds(kinds, self._formats[format].kinds)
         if url is not None and (why := self._sender.objection(url)) is not None:
             raise Invalid(f"the URL cannot be used: {why}")
 
@@ -189,16 +250,21 @@ class Webhooks:
 
 
 async def purge_deliveries(database: Database, before: datetime | None = None) -> int:
-    """Delete deliveries of all organizations that are older than 30 days, or made before that instant, in any state,
-    and what deleted webhooks have left behind. How many deliveries.
+    """Delete deliveries of all organizations that are older than 30 days, or made before that instant, in any state;
+    what deleted webhooks have left behind; webhooks of campaigns that were over a week ago. How many deliveries.
     """
-    before = before or datetime.now(UTC) - KEPT
+    now = datetime.now(UTC)
+    before = before or now - KEPT
     count = 0
     async with database.connection() as connection:
         found = await rows(sql.all_webhooks(connection))
     for webhook in found:
         of = {"organization_id": webhook["organization_id"], "webhook_id": webhook["id"]}
         archived = webhook["archived_at"] is not None
+        if not archived and webhook["over_since"] is not None and webhook["over_since"] < now - KEPT_OF_CAMPAIGNS:
+            async with database.connection() as connection:
+                await sql.archive_webhook(connection, now=now, **of)
+            archived = True
         while gone := await _purge_page(database, of, datetime.now(UTC) if archived else before):
             count += gone
         if archived:
@@ -209,7 +275,7 @@ async def purge_deliveries(database: Database, before: datetime | None = None) -
 
 async def _purge_page(database: Database, of: dict[str, int], before: datetime) -> int:
     async with database.transaction() as connection:
-        webhook = await sql.lock_webhook(connection, **of)
+        webhook = await sql.lock_any_webhook(connection, **of)
         gone = await rows(sql.purge_deliveries(connection, before=before, limit=PURGED_AT_ONCE, **of))
         if gone and webhook is not None:
             subjects = sorted({row["subject"] for row in gone})
@@ -217,8 +283,11 @@ async def _purge_page(database: Database, of: dict[str, int], before: datetime) 
     return len(gone)
 
 
-def _new_secret() -> str:
-    return PREFIX + base64.b64encode(chance.token_bytes(NEW_SECRET_BYTES)).decode()
+def _secret(format: str, given: str | None) -> str:
+    """The one that is given, else a new one. Raises Invalid."""
+    if format == STANDARD:
+        return _checked(given) if given else PREFIX + base64.b64encode(chance.token_bytes(NEW_SECRET_BYTES)).decode()
+    return given or chance.token_hex(NEW_SECRET_BYTES)
 
 
 def _checked(secret: str) -> str:
@@ -240,9 +309,9 @@ def _active(webhook: Row) -> None:
         raise Conflict(f"webhook {webhook['id']} is not active ({webhook['inactive_reason']}): activate it first")
 
 
-def _found(webhook: Row | None, webhook_id: int) -> Row:
+def _found(webhook: Row | None, named: int | UUID) -> Row:
     if webhook is None:
-        raise NotFound(f"there is no webhook {webhook_id}")
+        raise NotFound(f"there is no webhook {named}")
     return webhook
 
 

@@ -21,7 +21,7 @@ from dialplane.engine.outcomes import EndedCall, Fault
 from dialplane.engine.reconciler import Reconciler
 from dialplane.errors import EnvironmentFault, InvalidTransition
 from dialplane.metrics import CLAIMS, REFILL, TURNS
-from dialplane.ports import Agents, Carriers, Clock
+from dialplane.ports import Agents, Carriers, Clock, Screening
 from dialplane.store.postgres import CONNECTION_FAULTS, Database, describe, rows, sql
 
 IDLE_POLL = timedelta(milliseconds=250)  # how often a worker looks for work that nobody told it of
@@ -57,6 +57,7 @@ class Worker:
         clock: Clock,
         carriers: Carriers,
         agents: Agents,
+        screening: Screening,
         *,
         capacity: int = 500,
         only: Only | None = None,
@@ -72,7 +73,7 @@ class Worker:
         self._finished = finished
         self._wake = asyncio.Event()
         self._stopping = False
-        self.calls = Calls(database, clock, self.worker_id, carriers, agents, self._wake)
+        self.calls = Calls(database, clock, self.worker_id, carriers, agents, screening, self._wake)
         only_campaign = only.campaign_id if only else None
         self._dispatcher = Dispatcher(database, clock, self.worker_id, only_campaign=only_campaign)
         self._reconciler = Reconciler(database, clock, self.worker_id, self.calls)
@@ -151,6 +152,7 @@ class Worker:
         now = self._clock.now()
         wanted = [organization_id for organization_id, ended in self._unsettled.items() if ended]
         wanted += [organization_id for organization_id, at in self._turn_at.items() if at <= now]
+        wanted += self.calls.take_freed()
         if self._room() > 0 and self._poll_at is not None and self._poll_at <= now:
             wanted += await self._poll()
             self._poll_at = None if self._clock.virtual else now + IDLE_POLL  # virtual time has no other process in it

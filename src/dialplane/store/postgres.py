@@ -115,6 +115,15 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """Several reads of one moment, so that what they count adds up; to be kept short."""
+        async with (
+            self.pool.acquire(timeout=10) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
+
+    @asynccontextmanager
     async def short_transaction(self) -> AsyncIterator[Connection]:
         """A transaction that a frozen process cannot hold for longer than about a second."""
         async with self.pool.acquire(timeout=10) as connection:

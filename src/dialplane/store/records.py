@@ -13,15 +13,31 @@ from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.campaign import Campaign, CampaignState, Policies, Trunk
 from dialplane.core.numbers import CallerId, NumberPool
 from dialplane.core.retry import RetryPolicy
+from dialplane.core.screening import Check
 from dialplane.core.window import CallingWindow
 from dialplane.store.postgres import Row
 
 RETRY_RANK = 10  # of what has no priority: retries, take-backs, clashes, late additions
 
 
+SKIP = "skip."  # what a measure of skipped contacts by their reason begins with
+
+
 def due_rank(priority: int) -> int:
     """Where a contact of this priority (0 none, 9 highest) stands among the due: lower first, 0 is for callbacks."""
     return RETRY_RANK - priority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueMember:
+    """A campaign that holds a queue, or waits in it."""
+
+    id: int
+    name: str
+    state: CampaignState
+    queue: str | None
+    starts_at: datetime | None
+    ends_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +53,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueHead:
-    """The earliest due row of one rank and zone group."""
+    """The earliest due row of one rank, zone group and number of the contacts' own (0: they have none)."""
 
     rank: int
     zone_group_id: int
+    number_id: int
     due_at: datetime
 
 
@@ -54,7 +71,10 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A contact taken for a call, or found on the do-not-call list. sequence: its place, when taken by the cursor."""
+    """A contact taken for a call, or found on the do-not-call list. sequence: its place, when taken by the cursor.
+
+    number_id: of the number that it is to be called from; 0: any.
+    """
 
     contact_id: int
     to_number: str
@@ -63,6 +83,7 @@ class Claim:
     attempts: int
     priority: int
     zone_group_id: int
+    number_id: int
     skipped: bool
     sequence: int | None = None
 
@@ -129,6 +150,7 @@ def campaign(row: Row) -> Campaign:
         agent_version=row["agent_version"],
         trunk=Trunk(
             id=row["carrier_id"],
+            active=row["carrier_active"],
             max_lines=row["carrier_max_lines"],
             cps=row["carrier_cps"],
             tat=row["carrier_tat"],
@@ -136,7 +158,10 @@ def campaign(row: Row) -> Campaign:
             breaker_since=row["breaker_since"],
             limits=call_limits(row),
             numbers=NumberPool(
-                caller_ids=tuple(CallerId(id=i, e164=e164, max_lines=lines) for i, e164, lines in row["numbers"] or [])
+                caller_ids=tuple(
+                    CallerId(id=i, e164=e164, max_lines=lines, rotates=rotates)
+                    for i, e164, lines, rotates in row["numbers"] or []
+                )
             ),
             slow_start=row["slow_start"],
         ),
@@ -145,7 +170,21 @@ def campaign(row: Row) -> Campaign:
         tat=row["tat"],
         rotation=row["rotation"],
         starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        queue=row["queue"],
+        check=None if row["screening"] is None else Check.from_json(row["screening"]),
         resumed_at=row["resumed_at"],
+    )
+
+
+def queue_member(row: Row) -> QueueMember:
+    return QueueMember(
+        id=row["id"],
+        name=row["name"],
+        state=CampaignState(row["state"]),
+        queue=row["queue"],
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
     )
 
 
@@ -166,6 +205,7 @@ def claim(row: Row, sequence: int | None = None) -> Claim:
         attempts=row["attempts"],
         priority=row["priority"],
         zone_group_id=row["zone_group_id"],
+        number_id=row["number_id"],
         skipped=row["state"] == "skipped",
         sequence=sequence,
     )

@@ -11,6 +11,7 @@ from uuid import UUID
 from dialplane.core.campaign import Campaign
 from dialplane.store.postgres import Connection, Database, Row, rows, sql
 from dialplane.store.records import (
+    SKIP,
     Claim,
     Cursor,
     DueHead,
@@ -53,13 +54,13 @@ class Turn:
             deadline_at=min((row["deadline_at"] for row in found), default=None),
         )
 
-    async def start_scheduled(self) -> list[int]:
-        """Ids of campaigns whose hour came with this turn."""
-        started = sql.start_scheduled(self.connection, organization_id=self.organization_id, now=self.now)
+    async def start_scheduled(self, ids: Sequence[int]) -> list[int]:
+        """Those of these that were started."""
+        started = sql.start_scheduled(self.connection, organization_id=self.organization_id, ids=ids, now=self.now)
         return [row["id"] for row in await rows(started)]
 
     async def campaigns(self) -> list[Campaign]:
-        """Running and scheduled ones, by id."""
+        """Running and scheduled ones, and paused ones that hold a queue or have an end, by id."""
         found = await rows(sql.active_campaigns(self.connection, organization_id=self.organization_id))
         return [campaign(row) for row in found]
 
@@ -72,7 +73,12 @@ class Turn:
             if row["rank"] is None:
                 source = Cursor(zone_group_id=row["zone_group_id"], sequence=row["sequence"])
             else:
-                source = DueHead(rank=row["rank"], zone_group_id=row["zone_group_id"], due_at=row["due_at"])
+                source = DueHead(
+                    rank=row["rank"],
+                    zone_group_id=row["zone_group_id"],
+                    number_id=row["number_id"],
+                    due_at=row["due_at"],
+                )
             sources[row["campaign_id"]].append(source)
         return sources
 
@@ -86,6 +92,7 @@ class Turn:
             organization_id=self.organization_id,
             campaign_id=campaign_id,
             zone_group_id=head.zone_group_id,
+            number_id=head.number_id,
             rank=head.rank,
             now=self.now,
             limit=limit,
@@ -118,8 +125,8 @@ class Turn:
         )
         return row["rows"], row["sequence"]
 
-    async def skip_fresh(self, campaign: Campaign, cursor: Cursor, reason: str) -> int:
-        """How many contacts that can never be called have ended."""
+    async def skip_fresh(self, campaign: Campaign, cursor: Cursor, reason: str) -> list[int]:
+        """Contacts that can never be called and have ended now."""
         found = sql.skip_fresh(
             self.connection,
             organization_id=self.organization_id,
@@ -129,19 +136,20 @@ class Turn:
             sealed=campaign.sealed_sequence,
             reason=reason,
         )
-        return len(await rows(found))
+        return [row["id"] for row in await rows(found)]
 
-    async def skip_due(self, campaign_id: int, head: DueHead, reason: str, limit: int) -> int:
+    async def skip_due(self, campaign_id: int, head: DueHead, reason: str, limit: int) -> list[int]:
         found = sql.skip_due(
             self.connection,
             organization_id=self.organization_id,
             campaign_id=campaign_id,
             zone_group_id=head.zone_group_id,
+            number_id=head.number_id,
             rank=head.rank,
             reason=reason,
             limit=limit,
         )
-        return len(await rows(found))
+        return [row["id"] for row in await rows(found)]
 
     async def intend(self, worker_id: UUID, intents: Sequence[Intent]) -> dict[int, int]:
         """Attempt ids by contact. A contact left out clashed with an open attempt."""
@@ -255,6 +263,13 @@ class Turn:
         )
         return done is not None
 
+    async def expire(self, campaign_id: int) -> bool:
+        """Complete a campaign whose end has come; not while an attempt is open."""
+        done = await sql.expire(
+            self.connection, organization_id=self.organization_id, campaign_id=campaign_id, now=self.now
+        )
+        return done is not None
+
     async def recent_calls(
         self, since: datetime, faults: Iterable[str], *, campaign_id: int | None = None, carrier_id: int | None = None
     ) -> RecentCalls:
@@ -268,7 +283,11 @@ class Turn:
 
     async def trip_campaign(self, campaign_id: int, reason: str) -> bool:
         tripped = await sql.trip_campaign(
-            self.connection, organization_id=self.organization_id, campaign_id=campaign_id, reason=reason
+            self.connection,
+            organization_id=self.organization_id,
+            campaign_id=campaign_id,
+            reason=reason,
+            now=self.now,
         )
         return tripped is not None
 
@@ -298,6 +317,22 @@ class Turn:
             details=None if details is None else dict(details),
             tell=self.tell,
         )
+
+    async def count_skipped(self, worker_id: UUID, campaign_id: int, reason: str, contact_ids: Sequence[int]) -> None:
+        """Progress of contacts that ended as skipped, and an event each where a webhook of the campaign could hear."""
+        if not contact_ids:
+            return
+        count = len(contact_ids)
+        await self.add_progress(worker_id, {(campaign_id, "skipped"): count, (campaign_id, SKIP + reason): count})
+        if self.tell:
+            await sql.tell_skipped(
+                self.connection,
+                organization_id=self.organization_id,
+                campaign_id=campaign_id,
+                contact_ids=contact_ids,
+                reason=reason,
+                now=self.now,
+            )
 
     async def add_progress(self, worker_id: UUID, counts: Mapping[tuple[int, str], int]) -> None:
         """(campaign id, measure) -> how many more."""

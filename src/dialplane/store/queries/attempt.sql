@@ -1,5 +1,27 @@
 -- The life of an attempt after its intent is committed.
 
+-- name: candidate(organization_id, attempt_id)^
+-- Who is checked before the call. No row: the intent was taken back.
+SELECT o.uuid AS organization_uuid, k.uuid AS campaign_uuid, c.uuid AS contact_uuid, c.external_id, c.variables,
+       coalesce(c.added_at, k.created_at) AS added_at
+FROM attempt a
+JOIN contact c ON c.organization_id = a.organization_id AND c.id = a.contact_id
+JOIN campaign k ON k.organization_id = a.organization_id AND k.id = a.campaign_id
+JOIN organization o ON o.id = a.organization_id
+WHERE a.organization_id = :organization_id AND a.id = :attempt_id AND a.state = 'intended';
+
+-- name: screen_out(organization_id, ids, reason)
+-- Intents whose check did not pass are withdrawn, and their contacts end. What somebody else took back meanwhile, to let the
+-- contact wait, stays as they left it.
+WITH gone AS (
+    DELETE FROM attempt
+    WHERE organization_id = :organization_id AND id = ANY(:ids::bigint[]) AND state = 'intended'
+    RETURNING contact_id
+)
+UPDATE contact c SET state = 'skipped', skip_reason = :reason, sequence = NULL
+FROM gone WHERE c.organization_id = :organization_id AND c.id = gone.contact_id AND c.state = 'dialing'
+RETURNING c.id, c.campaign_id;
+
 -- name: guard(organization_id, worker_id, now, ids)
 -- The last look before the network: what was taken back, or has passed its hour, gives no row. Two workers never get one.
 UPDATE attempt a SET state = 'sending', worker_id = :worker_id, sent_at = g.at
@@ -63,7 +85,8 @@ WITH ended AS (
     SELECT :organization_id, told_in, campaign_id, id, 'attempt.ended', statement_timestamp()
     FROM ended WHERE told_in IS NOT NULL
 )
-SELECT ended.*, c.priority, c.spent AS spent_before, c.refusals, campaign.state AS campaign_state, campaign.retry
+SELECT ended.*, c.priority, c.spent AS spent_before, c.refusals, campaign.state AS campaign_state, campaign.ends_at,
+       campaign.retry
 FROM ended
 JOIN contact c ON c.organization_id = :organization_id AND c.id = ended.contact_id
 JOIN campaign ON campaign.organization_id = :organization_id AND campaign.id = ended.campaign_id
@@ -80,10 +103,11 @@ WITH settled AS (
                 :refusals::integer[], :ranks::smallint[], :due_ats::timestamptz[])
          AS s (contact_id, state, disposition, outcome, spent, refusals, rank, due_at)
     WHERE c.organization_id = :organization_id AND c.id = s.contact_id
-    RETURNING c.id, c.campaign_id, c.zone_group_id, c.state, s.rank, s.due_at, s.outcome
+    RETURNING c.id, c.campaign_id, c.zone_group_id, c.number_id, c.state, s.rank, s.due_at, s.outcome
 ), retried AS (
-    INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, rank, due_at)
-    SELECT :organization_id, campaign_id, id, zone_group_id, rank, due_at FROM settled WHERE state = 'waiting'
+    INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, number_id, rank, due_at)
+    SELECT :organization_id, campaign_id, id, zone_group_id, coalesce(number_id, 0), rank, due_at
+    FROM settled WHERE state = 'waiting'
 ), counted AS (
     INSERT INTO progress (organization_id, campaign_id, worker_id, measure, value)
     SELECT :organization_id, m.campaign_id, :worker_id::uuid, m.measure, count(*)
@@ -176,7 +200,7 @@ WHERE organization_id = :organization_id AND id = ANY(:ids::bigint[]) AND ended_
 
 -- name: sendable(organization_id, attempt_id)^
 -- What must still hold for an attempt that goes out again.
-SELECT c.zone_group_id, c.state AS contact_state, d.to_number IS NOT NULL AS do_not_call
+SELECT c.zone_group_id, c.number_id, c.state AS contact_state, d.to_number IS NOT NULL AS do_not_call
 FROM attempt a
 JOIN contact c ON c.organization_id = a.organization_id AND c.id = a.contact_id
 LEFT JOIN do_not_call d ON d.organization_id = a.organization_id AND d.to_number = a.to_number

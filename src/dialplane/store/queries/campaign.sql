@@ -19,11 +19,12 @@ UPDATE organization SET max_lines = coalesce(:max_lines, max_lines), cps = :cps 
 -- name: reserve_campaign_id()$
 SELECT nextval('campaign_id_seq');
 
--- name: create_campaign(organization_id, id, uuid, name, keep_open, agent_id, carrier_id, parent_id, source, number_ids, hidden, max_lines, cps, calling_window, retry, breaker, now)$
+-- name: create_campaign(organization_id, id, uuid, name, keep_open, agent_id, carrier_id, parent_id, source, number_ids, hidden, ends_at, queue, screening, extras, max_lines, cps, calling_window, retry, breaker, now)$
 INSERT INTO campaign (organization_id, id, uuid, name, keep_open, agent_id, carrier_id, parent_id, source, number_ids, hidden,
-                      max_lines, cps, calling_window, retry, breaker, created_at)
+                      ends_at, queue, screening, extras, max_lines, cps, calling_window, retry, breaker, created_at, updated_at)
 VALUES (:organization_id, coalesce(:id::bigint, nextval('campaign_id_seq')), :uuid, :name, :keep_open, :agent_id, :carrier_id,
-        :parent_id, :source, :number_ids, :hidden, :max_lines, :cps, :calling_window, :retry, :breaker, :now)
+        :parent_id, :source, :number_ids, :hidden, :ends_at, :queue, :screening, :extras, :max_lines, :cps, :calling_window,
+        :retry, :breaker, :now, :now)
 ON CONFLICT (organization_id, uuid) DO NOTHING
 RETURNING id;
 
@@ -66,7 +67,7 @@ ORDER BY c.id DESC;
 -- Newest first. `states`: null for all. `importing`: null, or whether a file is being imported. `search`: a pattern for
 -- the name, or null.
 SELECT c.id FROM campaign c
-WHERE c.organization_id = :organization_id AND NOT c.hidden
+WHERE c.organization_id = :organization_id AND NOT c.hidden AND c.archived_at IS NULL
   AND (:states::text[] IS NULL OR c.state = ANY(:states::text[]))
   AND (:search::text IS NULL OR c.name ILIKE :search::text)
   AND (:importing::boolean IS NULL OR :importing::boolean = EXISTS (
@@ -76,17 +77,38 @@ ORDER BY c.id DESC LIMIT :limit OFFSET :skip;
 
 -- name: count_campaigns(organization_id, states, importing, search)$
 SELECT count(*) FROM campaign c
-WHERE c.organization_id = :organization_id AND NOT c.hidden
+WHERE c.organization_id = :organization_id AND NOT c.hidden AND c.archived_at IS NULL
   AND (:states::text[] IS NULL OR c.state = ANY(:states::text[]))
   AND (:search::text IS NULL OR c.name ILIKE :search::text)
   AND (:importing::boolean IS NULL OR :importing::boolean = EXISTS (
        SELECT FROM contact_file f
        WHERE f.organization_id = c.organization_id AND f.campaign_id = c.id AND f.state = 'importing'));
 
+-- name: search_campaigns(organization_id, states, queue, archived, created_from, created_to, updated_from, updated_to, by_duration, ascending, skip, limit)
+-- A page of those that pass, each row with how many there are; beyond the last page one row without an id. Each of them is
+-- counted, so each is looked at: the ranges narrow that by index. Their lower ends are inclusive, their upper ones not.
+WITH matching AS (
+    SELECT id, extract(epoch FROM ended_at - started_at)::double precision AS seconds FROM campaign
+    WHERE organization_id = :organization_id AND NOT hidden AND (archived_at IS NOT NULL) = :archived::boolean
+      AND created_at >= coalesce(:created_from::timestamptz, '-infinity')
+      AND created_at < coalesce(:created_to::timestamptz, 'infinity')
+      AND updated_at >= coalesce(:updated_from::timestamptz, '-infinity')
+      AND updated_at < coalesce(:updated_to::timestamptz, 'infinity')
+      AND (:states::text[] IS NULL OR state = ANY(:states::text[]))
+      AND (:queue::text IS NULL OR queue = :queue::text)
+), page AS (
+    SELECT id, CASE WHEN :by_duration::boolean THEN CASE WHEN :ascending::boolean THEN seconds ELSE -seconds END END AS rank,
+           CASE WHEN :ascending::boolean THEN id ELSE -id END AS place
+    FROM matching ORDER BY rank NULLS LAST, place LIMIT :limit::bigint OFFSET :skip::bigint
+)
+SELECT counted.total, page.id FROM (SELECT count(*) AS total FROM matching) AS counted
+LEFT JOIN page ON true ORDER BY rank NULLS LAST, place;
+
 -- name: campaigns(organization_id, before, limit)
 -- Newest first, a page at a time.
 SELECT id, uuid, name, state, total, created_at, started_at, ended_at FROM campaign
-WHERE organization_id = :organization_id AND NOT hidden AND id < coalesce(:before::bigint, 9223372036854775807)
+WHERE organization_id = :organization_id AND NOT hidden AND archived_at IS NULL
+  AND id < coalesce(:before::bigint, 9223372036854775807)
 ORDER BY id DESC LIMIT :limit;
 
 -- name: move_campaign(organization_id, campaign_id, states, state, reason, now)^
@@ -95,23 +117,44 @@ UPDATE campaign
 SET state = :state, state_reason = :reason,
     started_at = CASE WHEN :state::text = 'running' THEN coalesce(started_at, :now) ELSE started_at END,
     resumed_at = CASE WHEN :state::text = 'running' THEN :now ELSE resumed_at END,
-    ended_at = CASE WHEN :state::text IN ('cancelled', 'failed', 'completed') THEN :now::timestamptz END
+    ended_at = CASE WHEN :state::text IN ('cancelled', 'failed', 'completed') THEN :now::timestamptz END,
+    updated_at = :now
 WHERE organization_id = :organization_id AND id = :campaign_id AND state = ANY(:states::text[])
 RETURNING id, state, carrier_id;
 
 -- name: set_start(organization_id, campaign_id, starts_at)!
 UPDATE campaign SET starts_at = :starts_at WHERE organization_id = :organization_id AND id = :campaign_id;
 
--- name: set_keep_open(organization_id, campaign_id, keep_open)$
-UPDATE campaign SET keep_open = :keep_open
+-- name: queued_campaigns(organization_id, queue)
+-- Those that hold a queue, and those that wait in it or will.
+SELECT id, name, state, queue, starts_at, ends_at FROM campaign
+WHERE organization_id = :organization_id AND queue = :queue AND state IN ('scheduled', 'running', 'paused')
+ORDER BY id;
+
+-- name: was_called(organization_id, campaign_id)$
+-- Whether a campaign has had an attempt, or has an intent of one.
+SELECT EXISTS (SELECT FROM attempt WHERE organization_id = :organization_id AND campaign_id = :campaign_id);
+
+-- name: set_extras(organization_id, campaign_id, extras, now)!
+UPDATE campaign SET extras = :extras, updated_at = :now WHERE organization_id = :organization_id AND id = :campaign_id;
+
+-- name: archive_campaign(organization_id, campaign_id, archived, now)$
+UPDATE campaign SET archived_at = CASE WHEN :archived::boolean THEN coalesce(archived_at, :now) END, updated_at = :now
+WHERE organization_id = :organization_id AND id = :campaign_id AND state IN ('completed', 'cancelled', 'failed')
+RETURNING id;
+
+-- name: set_keep_open(organization_id, campaign_id, keep_open, now)$
+UPDATE campaign SET keep_open = :keep_open, updated_at = :now
 WHERE organization_id = :organization_id AND id = :campaign_id
   AND state IN ('draft', 'scheduled', 'running', 'paused')
 RETURNING id;
 
--- name: set_settings(organization_id, campaign_id, name, max_lines, cps, calling_window, retry, breaker)$
+-- name: set_settings(organization_id, campaign_id, name, max_lines, cps, calling_window, retry, breaker, agent_id, carrier_id, number_ids, starts_at, ends_at, screening, extras, now)$
 -- In any state that can still dial; a turn sees it from its next one on.
 UPDATE campaign SET name = :name, max_lines = :max_lines, cps = :cps, calling_window = :calling_window, retry = :retry,
-       breaker = :breaker, settings_version = settings_version + 1
+       breaker = :breaker, agent_id = :agent_id, carrier_id = :carrier_id, number_ids = :number_ids, starts_at = :starts_at,
+       ends_at = :ends_at, screening = :screening, extras = :extras, settings_version = settings_version + 1,
+       updated_at = :now
 WHERE organization_id = :organization_id AND id = :campaign_id AND state NOT IN ('completed', 'cancelled')
 RETURNING id;
 
@@ -199,7 +242,7 @@ SELECT schema_name FROM virtual_run WHERE organization_id = :organization_id AND
 
 -- name: totals(organization_id, campaign_ids)
 -- `total` with the contacts of a file that is still being imported.
-SELECT c.id, c.state, c.total + coalesce((
+SELECT c.id, c.state, c.state_reason, c.total + coalesce((
            SELECT f.contacts FROM contact_file f
            WHERE f.organization_id = c.organization_id AND f.campaign_id = c.id AND f.state = 'importing'), 0) AS total
 FROM campaign c WHERE c.organization_id = :organization_id AND c.id = ANY(:campaign_ids::bigint[]);

@@ -68,7 +68,7 @@ WHERE organization_id = :organization_id AND id = :carrier_id;
 
 -- name: end_single_calls(organization_id, carrier_id, now)!
 -- The hidden campaigns of a carrier that is deleted: nobody sees them, so nobody could end them.
-UPDATE campaign SET state = 'cancelled', state_reason = 'its carrier was deleted', ended_at = :now
+UPDATE campaign SET state = 'cancelled', state_reason = 'its carrier was deleted', ended_at = :now, updated_at = :now
 WHERE organization_id = :organization_id AND carrier_id = :carrier_id AND hidden
   AND state IN ('draft', 'scheduled', 'running', 'paused', 'failed');
 

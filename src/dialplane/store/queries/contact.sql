@@ -35,10 +35,10 @@ WHERE organization_id = :organization_id AND id = :file_id AND state = 'importin
 -- priority gets its due row here and takes no part in the order of fresh ones.
 WITH added AS (
     INSERT INTO contact (organization_id, campaign_id, contact_file_id, uuid, row_number, sequence, to_number, external_id,
-                         priority, zone_group_id, variables)
+                         priority, zone_group_id, variables, added_at)
     SELECT :organization_id, :campaign_id, :file_id::bigint, md5(:campaign_uuid::text || n.to_number)::uuid, n.row_number,
            CASE WHEN n.priority = 0 THEN :sequence_base::bigint + n.row_number END,
-           n.to_number, n.external_id, n.priority, n.zone_group_id, n.variables::jsonb
+           n.to_number, n.external_id, n.priority, n.zone_group_id, n.variables::jsonb, :now::timestamptz
     FROM unnest(:row_numbers::bigint[], :to_numbers::text[], :external_ids::text[], :priorities::smallint[],
                 :zone_group_ids::bigint[], :variables::text[])
          AS n (row_number, to_number, external_id, priority, zone_group_id, variables)
@@ -90,43 +90,60 @@ WHERE f.organization_id = :organization_id AND f.campaign_id = :campaign_id
   AND (r.contact_file_id, r.row_number) > (:after_file, :after_row)
 ORDER BY r.contact_file_id, r.row_number LIMIT :limit;
 
--- name: copy_contacts(organization_id, campaign_id, campaign_uuid, parent_id, dispositions, now)$
--- A redial: contacts of another campaign whose last disposition was one of these, in their old order; null: all of them.
-WITH added AS (
+-- name: copy_contacts(organization_id, campaign_id, campaign_uuid, parent_id, dispositions, left_over, after, limit, sequence_base, now)^
+-- A page of another campaign's contacts, in their old order: of a redial, those whose last disposition was one of these,
+-- and those who still wait where `left_over` says so; null: all. `copied` of them now belong to this campaign; `last` is
+-- null after the last page.
+WITH page AS (
+    SELECT * FROM contact
+    WHERE organization_id = :organization_id AND campaign_id = :parent_id AND id > :after ORDER BY id LIMIT :limit
+), added AS (
     INSERT INTO contact (organization_id, campaign_id, uuid, row_number, sequence, to_number, external_id, priority,
-                         zone_group_id, variables)
+                         zone_group_id, number_id, variables, added_at)
     SELECT :organization_id, :campaign_id, md5(:campaign_uuid::text || p.to_number)::uuid, p.row_number,
-           CASE WHEN p.priority = 0 THEN row_number() OVER (ORDER BY p.id) END,
-           p.to_number, p.external_id, p.priority, p.zone_group_id, p.variables
-    FROM contact p
-    WHERE p.organization_id = :organization_id AND p.campaign_id = :parent_id
-      AND CASE WHEN :dispositions::text[] IS NULL THEN p.state <> 'removed'
-               ELSE p.state IN ('reached', 'exhausted') AND p.disposition = ANY(:dispositions::text[]) END
-    RETURNING id, zone_group_id, priority
+           CASE WHEN p.priority = 0 AND p.number_id IS NULL
+                THEN :sequence_base::bigint + row_number() OVER (ORDER BY p.id) END,
+           p.to_number, p.external_id, p.priority, p.zone_group_id, p.number_id, p.variables, :now::timestamptz
+    FROM page p
+    WHERE CASE WHEN :dispositions::text[] IS NULL THEN p.state <> 'removed'
+               ELSE p.state IN ('reached', 'exhausted') AND p.disposition = ANY(:dispositions::text[])
+                    OR p.state = 'waiting' AND :left_over::boolean END
+    RETURNING id, zone_group_id, number_id, priority
 ), cursors AS (
     INSERT INTO cursor (organization_id, campaign_id, zone_group_id)
     SELECT DISTINCT :organization_id::bigint, :campaign_id::bigint, zone_group_id FROM added
+    ON CONFLICT (organization_id, campaign_id, zone_group_id) DO NOTHING
 ), prioritized AS (
-    INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, rank, due_at)
-    SELECT :organization_id, :campaign_id, id, zone_group_id, 10 - priority, :now::timestamptz FROM added WHERE priority > 0
+    INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, number_id, rank, due_at)
+    SELECT :organization_id, :campaign_id, id, zone_group_id, coalesce(number_id, 0), 10 - priority, :now::timestamptz
+    FROM added WHERE priority > 0 OR number_id IS NOT NULL
 )
-SELECT count(*) FROM added;
+SELECT (SELECT count(*) FROM added) AS copied, (SELECT max(id) FROM page) AS last;
 
--- name: add_late(organization_id, campaign_id, campaign_uuid, now, to_numbers, external_ids, priorities, zone_group_ids, variables)
+-- name: add_late(organization_id, campaign_id, campaign_uuid, now, to_numbers, external_ids, priorities, zone_group_ids, number_ids, variables)
 -- Contacts added by hand: straight to `due`, since their place in the order of fresh ones may have been passed.
 WITH added AS (
-    INSERT INTO contact (organization_id, campaign_id, uuid, to_number, external_id, priority, zone_group_id, variables)
+    INSERT INTO contact (organization_id, campaign_id, uuid, to_number, external_id, priority, zone_group_id, number_id,
+                         variables, added_at)
     SELECT :organization_id, :campaign_id, md5(:campaign_uuid::text || n.to_number)::uuid, n.to_number, n.external_id,
-           n.priority, n.zone_group_id, n.variables::jsonb
+           n.priority, n.zone_group_id, n.number_id, n.variables::jsonb, :now::timestamptz
     FROM unnest(:to_numbers::text[], :external_ids::text[], :priorities::smallint[], :zone_group_ids::bigint[],
-                :variables::text[]) AS n (to_number, external_id, priority, zone_group_id, variables)
+                :number_ids::bigint[], :variables::text[])
+         AS n (to_number, external_id, priority, zone_group_id, number_id, variables)
     ON CONFLICT (organization_id, campaign_id, to_number) DO NOTHING
-    RETURNING id, to_number, zone_group_id, priority
+    RETURNING id, to_number, zone_group_id, number_id, priority
 ), waiting AS (
-    INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, rank, due_at)
-    SELECT :organization_id, :campaign_id, id, zone_group_id, 10 - priority, :now::timestamptz FROM added
+    INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, number_id, rank, due_at)
+    SELECT :organization_id, :campaign_id, id, zone_group_id, coalesce(number_id, 0), 10 - priority, :now::timestamptz
+    FROM added
 )
 SELECT id, to_number FROM added;
+
+-- name: postpone(organization_id, campaign_id, contact_ids, due_ats)!
+-- Waiting contacts are due at these instants.
+UPDATE due d SET due_at = p.due_at
+FROM unnest(:contact_ids::bigint[], :due_ats::timestamptz[]) AS p (contact_id, due_at)
+WHERE d.organization_id = :organization_id AND d.campaign_id = :campaign_id AND d.contact_id = p.contact_id;
 
 -- name: count_added(organization_id, campaign_id, contacts, variable_names)!
 UPDATE campaign SET total = total + :contacts, variable_names = :variable_names
@@ -187,13 +204,14 @@ WITH restored AS (
     LEFT JOIN attempt a ON a.organization_id = old.organization_id AND a.contact_id = old.id AND a.ended_at IS NULL
     WHERE old.organization_id = :organization_id AND old.id = ANY(:contact_ids::bigint[])
       AND c.organization_id = old.organization_id AND c.id = old.id AND old.state IN ('removed', 'skipped')
-    RETURNING c.id, c.campaign_id, c.zone_group_id, c.priority, c.state, old.state AS old_state
+    RETURNING c.id, c.campaign_id, c.zone_group_id, c.number_id, c.priority, c.state, old.state AS old_state,
+              old.skip_reason AS old_reason
 ), waiting AS (
-    INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, rank, due_at)
-    SELECT :organization_id, campaign_id, id, zone_group_id, 10 - priority, :now::timestamptz FROM restored
-    WHERE state = 'waiting'
+    INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, number_id, rank, due_at)
+    SELECT :organization_id, campaign_id, id, zone_group_id, coalesce(number_id, 0), 10 - priority, :now::timestamptz
+    FROM restored WHERE state = 'waiting'
 )
-SELECT id, old_state FROM restored;
+SELECT id, old_state, old_reason FROM restored;
 
 -- name: call_now(organization_id, campaign_id, contact_id, variables, now)^
 -- Due at once, before everything else. Whoever had come to an end begins anew, with the whole budget of calls; ordinals of
@@ -208,13 +226,13 @@ WITH called AS (
       AND c.organization_id = old.organization_id AND c.id = old.id AND c.state <> 'dialing'
       AND NOT EXISTS (SELECT FROM attempt a WHERE a.organization_id = old.organization_id AND a.contact_id = old.id
                       AND a.ended_at IS NULL)
-    RETURNING c.id, c.campaign_id, c.zone_group_id, old.state AS old_state
+    RETURNING c.id, c.campaign_id, c.zone_group_id, c.number_id, old.state AS old_state, old.skip_reason AS old_reason
 ), due_first AS (
-    INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, rank, due_at)
-    SELECT :organization_id, campaign_id, id, zone_group_id, 0, :now::timestamptz FROM called
+    INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, number_id, rank, due_at)
+    SELECT :organization_id, campaign_id, id, zone_group_id, coalesce(number_id, 0), 0, :now::timestamptz FROM called
     ON CONFLICT (organization_id, campaign_id, contact_id) DO UPDATE SET rank = excluded.rank, due_at = excluded.due_at
 )
-SELECT id, old_state FROM called;
+SELECT id, old_state, old_reason FROM called;
 
 -- name: contacts_page(organization_id, campaign_id, state, after, limit)
 SELECT id, uuid, row_number, to_number, external_id, state, disposition, skip_reason, attempts, variables FROM contact
@@ -250,9 +268,9 @@ ORDER BY id LIMIT :limit;
 -- name: contact_details(organization_id, contact_ids)
 -- Contacts with all that says why they are where they are: when they are due, how the last call ended, how far one in
 -- progress has come. The last ended attempt is the one whose ordinal is their count.
-SELECT c.id, c.uuid, c.campaign_id, f.name AS file, c.row_number, c.to_number, c.external_id, c.priority, c.state,
-       c.disposition, c.skip_reason, c.attempts, c.variables, g.zones, k.state AS campaign_state, d.due_at,
-       last.cause, last.sip_status, ongoing.state AS call_state
+SELECT c.id, c.uuid, c.campaign_id, f.name AS file, c.row_number, c.to_number, c.external_id, c.priority, c.number_id,
+       c.state, c.disposition, c.skip_reason, c.attempts, c.variables, c.added_at, g.zones, k.state AS campaign_state,
+       k.state_reason AS campaign_reason, d.due_at, last.cause, last.sip_status, ongoing.state AS call_state
 FROM contact c
 JOIN campaign k ON k.organization_id = c.organization_id AND k.id = c.campaign_id
 JOIN zone_group g ON g.organization_id = c.organization_id AND g.id = c.zone_group_id
@@ -302,6 +320,11 @@ DELETE FROM contact_file WHERE organization_id = :organization_id AND campaign_i
 
 -- name: discard_draft_progress(organization_id, campaign_id)!
 DELETE FROM progress WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
+
+-- name: discard_draft_webhooks(organization_id, campaign_id, now)!
+-- The rows themselves go with their deliveries, which are purged.
+UPDATE webhook SET active = false, archived_at = :now, updated_at = :now
+WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND archived_at IS NULL;
 
 -- name: discard_draft_log(organization_id, campaign_id)!
 DELETE FROM campaign_log WHERE organization_id = :organization_id AND campaign_id = :campaign_id;

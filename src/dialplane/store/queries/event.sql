@@ -10,6 +10,19 @@
 -- `attempt.told_in` is what keeps that attempt's events in the order of its states. A log entry is placed after all that
 -- its statement could see: "completed" comes after the last call.
 
+-- name: tell_skipped(organization_id, campaign_id, contact_ids, reason, now)!
+-- An event for each contact, in the form of a log entry's, where the campaign has a webhook of its own: others hear of
+-- numbers, and not of a million contacts that cannot be called.
+INSERT INTO event (organization_id, transaction_id, campaign_id, kind, at, details)
+SELECT :organization_id, pg_current_xact_id()::text::bigint, :campaign_id::bigint, 'contact.skipped', :now::timestamptz,
+       jsonb_build_object('log_id', 0, 'level', 'info', 'message', 'not called: ' || :reason::text,
+                          'details', jsonb_build_object('contact_id', s.contact_id, 'reason', :reason::text),
+                          'state', c.state)
+FROM unnest(:contact_ids::bigint[]) AS s (contact_id)
+JOIN campaign c ON c.organization_id = :organization_id AND c.id = :campaign_id::bigint
+WHERE EXISTS (SELECT FROM webhook w
+              WHERE w.organization_id = :organization_id AND w.campaign_id = :campaign_id::bigint AND w.active);
+
 -- name: event_horizon()$
 -- The transaction below which all are over.
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint;

@@ -9,3 +9,6 @@ SELECT status::text AS state, count(*) AS jobs FROM pgqueuer GROUP BY status;
 
 -- name: all_pending_deliveries()$
 SELECT count(*) FROM delivery WHERE state = 'pending';
+
+-- name: organization_page(after, limit)
+SELECT id FROM organization WHERE id > :after ORDER BY id LIMIT :limit;

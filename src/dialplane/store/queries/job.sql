@@ -8,3 +8,9 @@ RETURNING times;
 
 -- name: end_job(organization_id, job_id)!
 DELETE FROM job_begin WHERE organization_id = :organization_id AND job_id = :job_id;
+
+-- name: purge_job_history(before)!
+DELETE FROM pgqueuer_log WHERE aggregated AND created < :before;
+
+-- name: purge_job_statistics(before)!
+DELETE FROM pgqueuer_statistics WHERE created < :before;

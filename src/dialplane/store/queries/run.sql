@@ -59,12 +59,12 @@ WHERE organization_id = :organization_id AND campaign_id = ANY(:campaign_ids::bi
   AND (measure = 'attempts' OR measure LIKE 'disposition.%')
 GROUP BY measure;
 
--- name: matching_attempts(organization_id, campaign_ids, created_from, created_to, dispositions, ended, least_seconds, most_seconds, first_id, last_id, from_number, to_number, before, by_duration, ascending, skip, limit)
+-- name: matching_attempts(organization_id, campaign_ids, created_from, created_to, dispositions, ended, least_seconds, most_seconds, first_id, last_id, from_number, to_number, sentiment, before, by_duration, ascending, skip, limit)
 -- For what neither an index nor a counter can answer: every attempt of these campaigns is looked at, once, for the page,
 -- the total and the seconds of talk alike. Always at least one row, so that a page past the end has its total.
 WITH matching AS MATERIALIZED (
     SELECT id, seconds FROM (
-        SELECT id, campaign_id, created_at, disposition, ended_at, from_number, to_number,
+        SELECT id, campaign_id, created_at, disposition, ended_at, from_number, to_number, gathered,
                CASE WHEN ended_at IS NOT NULL
                     THEN coalesce(extract(epoch FROM ended_at - answered_at)::double precision, 0) END AS seconds
         FROM attempt WHERE organization_id = :organization_id
@@ -79,6 +79,7 @@ WITH matching AS MATERIALIZED (
       AND (:most_seconds::double precision IS NULL OR floor(seconds + 0.5) <= :most_seconds)
       AND (:from_number::text IS NULL OR strpos(from_number, :from_number) > 0)
       AND (:to_number::text IS NULL OR strpos(to_number, :to_number) > 0)
+      AND (:sentiment::text IS NULL OR gathered ->> 'sentiment' = :sentiment)
 ), counted AS (
     SELECT count(*) AS total, coalesce(sum(floor(seconds + 0.5)), 0)::bigint AS talk_seconds FROM matching
 ), page AS (
@@ -106,6 +107,9 @@ LEFT JOIN contact_file f ON f.organization_id = a.organization_id AND f.id = c.c
 LEFT JOIN attempt p ON p.organization_id = a.organization_id AND p.contact_id = a.contact_id AND p.number = a.number - 1
 WHERE a.organization_id = :organization_id AND a.id = ANY(:ids::bigint[])
 ORDER BY array_position(:ids::bigint[], a.id);
+
+-- name: attempt_with_uuid(organization_id, uuid)$
+SELECT id FROM attempt WHERE organization_id = :organization_id AND uuid = :uuid;
 
 -- name: attempt_transcript(organization_id, attempt_id)$
 SELECT transcript FROM attempt WHERE organization_id = :organization_id AND id = :attempt_id;

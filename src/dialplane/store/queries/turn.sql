@@ -25,52 +25,56 @@ SELECT campaign_id, carrier_id, number_id, count(*) AS open, min(deadline_at) AS
 FROM attempt WHERE organization_id = :organization_id AND ended_at IS NULL
 GROUP BY campaign_id, carrier_id, number_id;
 
--- name: start_scheduled(organization_id, now)
--- Scheduled campaigns whose hour has come.
-UPDATE campaign SET state = 'running', started_at = :now, resumed_at = :now
-WHERE organization_id = :organization_id AND state = 'scheduled' AND starts_at <= :now
+-- name: start_scheduled(organization_id, ids, now)
+-- Scheduled campaigns whose hour and whose place in their queue have come.
+UPDATE campaign SET state = 'running', started_at = :now, resumed_at = :now, updated_at = :now
+WHERE organization_id = :organization_id AND state = 'scheduled' AND id = ANY(:ids::bigint[])
 RETURNING id;
 
 -- name: active_campaigns(organization_id)
--- Running and scheduled campaigns with the limits of their carriers and the numbers that they may call from: none while
--- the carrier is switched off, so that nothing is placed.
+-- Running and scheduled campaigns, and the paused ones that hold a queue or have an end, with the limits of their carriers
+-- and the carriers' active numbers. While a carrier is switched off it has none, so that nothing is placed.
 SELECT c.id, c.name, c.state, c.keep_open, c.agent_id, c.carrier_id, c.max_lines, c.cps, c.calling_window, c.retry, c.breaker,
-       c.settings_version, c.sealed_sequence, c.tat, c.rotation, c.starts_at, c.resumed_at, a.version AS agent_version,
+       c.settings_version, c.sealed_sequence, c.tat, c.rotation, c.starts_at, c.ends_at, c.queue, c.screening, c.resumed_at,
+       a.version AS agent_version,
        r.max_lines AS carrier_max_lines, r.cps AS carrier_cps, r.tat AS carrier_tat, r.suspended_until, r.breaker_since,
        r.send_timeout_seconds, r.ring_timeout_seconds, r.max_call_seconds, r.slow_start,
-       (SELECT jsonb_agg(jsonb_build_array(n.id, n.e164, n.max_lines) ORDER BY n.id) FROM number n
+       r.inactive_since IS NULL AND r.archived_at IS NULL AS carrier_active,
+       (SELECT jsonb_agg(jsonb_build_array(n.id, n.e164, n.max_lines, c.number_ids = '{}' OR n.id = ANY(c.number_ids))
+                         ORDER BY n.id) FROM number n
         WHERE n.organization_id = c.organization_id AND n.carrier_id = c.carrier_id AND n.active
-          AND (c.number_ids = '{}' OR n.id = ANY(c.number_ids))
           AND r.inactive_since IS NULL AND r.archived_at IS NULL) AS numbers
 FROM campaign c
 JOIN agent a ON a.organization_id = c.organization_id AND a.id = c.agent_id
 JOIN carrier r ON r.organization_id = c.organization_id AND r.id = c.carrier_id
-WHERE c.organization_id = :organization_id AND c.state IN ('scheduled', 'running')
+WHERE c.organization_id = :organization_id AND c.state IN ('scheduled', 'running', 'paused')
+  AND (c.state <> 'paused' OR c.ends_at IS NOT NULL OR c.queue IS NOT NULL)
 ORDER BY c.id;
 
 -- name: sources(organization_id, campaign_ids)
--- Where calls could come from. Rows with a rank: the earliest due row of each (campaign, rank, zone group) that has any,
--- one index descent each however long the backlog. Rows without: zone groups that may still have fresh contacts.
-SELECT wanted.campaign_id, head.rank, head.zone_group_id, head.due_at, NULL::bigint AS sequence
+-- Where calls could come from. Rows with a rank: the earliest due row of each (campaign, rank, zone group, number of the
+-- contacts' own) that has any, one index descent each however long the backlog. Rows without: zone groups that may still
+-- have fresh contacts.
+SELECT wanted.campaign_id, head.rank, head.zone_group_id, head.number_id, head.due_at, NULL::bigint AS sequence
 FROM unnest(:campaign_ids::bigint[]) AS wanted (campaign_id)
 CROSS JOIN LATERAL (
     WITH RECURSIVE head AS (
-        (SELECT rank, zone_group_id, due_at FROM due
+        (SELECT rank, zone_group_id, number_id, due_at FROM due
          WHERE organization_id = :organization_id AND campaign_id = wanted.campaign_id
-         ORDER BY rank, zone_group_id, due_at LIMIT 1)
+         ORDER BY rank, zone_group_id, number_id, due_at LIMIT 1)
         UNION ALL
-        SELECT later.rank, later.zone_group_id, later.due_at
+        SELECT later.rank, later.zone_group_id, later.number_id, later.due_at
         FROM head CROSS JOIN LATERAL (
-            SELECT rank, zone_group_id, due_at FROM due
+            SELECT rank, zone_group_id, number_id, due_at FROM due
             WHERE organization_id = :organization_id AND campaign_id = wanted.campaign_id
-              AND (rank, zone_group_id) > (head.rank, head.zone_group_id)
-            ORDER BY rank, zone_group_id, due_at LIMIT 1
+              AND (rank, zone_group_id, number_id) > (head.rank, head.zone_group_id, head.number_id)
+            ORDER BY rank, zone_group_id, number_id, due_at LIMIT 1
         ) AS later
     )
-    SELECT rank, zone_group_id, due_at FROM head
+    SELECT rank, zone_group_id, number_id, due_at FROM head
 ) AS head
 UNION ALL
-SELECT c.campaign_id, NULL, c.zone_group_id, NULL, c.sequence
+SELECT c.campaign_id, NULL, c.zone_group_id, NULL, NULL, c.sequence
 FROM cursor c
 JOIN campaign ON campaign.organization_id = c.organization_id AND campaign.id = c.campaign_id
 WHERE c.organization_id = :organization_id AND c.campaign_id = ANY(:campaign_ids)
@@ -79,18 +83,18 @@ WHERE c.organization_id = :organization_id AND c.campaign_id = ANY(:campaign_ids
 -- name: zone_groups(organization_id, ids)
 SELECT id, zones FROM zone_group WHERE organization_id = :organization_id AND id = ANY(:ids);
 
--- name: claim_due(organization_id, campaign_id, zone_group_id, rank, now, limit)
--- Due contacts of one zone group and rank, soonest first. An array of groups with ORDER BY would sort the whole backlog.
--- Who is on the do-not-call list ends here as skipped.
+-- name: claim_due(organization_id, campaign_id, zone_group_id, number_id, rank, now, limit)
+-- Due contacts of one zone group, number and rank, soonest first. An array of groups with ORDER BY would sort the whole
+-- backlog. Who is on the do-not-call list ends here as skipped.
 WITH taken AS (
     DELETE FROM due
     WHERE (organization_id, campaign_id, contact_id) IN (
         SELECT organization_id, campaign_id, contact_id FROM due
         WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND rank = :rank
-          AND zone_group_id = :zone_group_id AND due_at <= :now
+          AND zone_group_id = :zone_group_id AND number_id = :number_id AND due_at <= :now
         ORDER BY due_at LIMIT :limit
     )
-    RETURNING contact_id, due_at
+    RETURNING contact_id, number_id, due_at
 )
 UPDATE contact c
 SET state = CASE WHEN d.to_number IS NULL THEN 'dialing' ELSE 'skipped' END,
@@ -99,7 +103,8 @@ FROM taken
 JOIN contact t ON t.organization_id = :organization_id AND t.id = taken.contact_id
 LEFT JOIN do_not_call d ON d.organization_id = t.organization_id AND d.to_number = t.to_number
 WHERE c.organization_id = :organization_id AND c.id = taken.contact_id AND c.state = 'waiting'
-RETURNING c.id, c.state, c.to_number, c.external_id, c.variables, c.attempts, c.priority, c.zone_group_id, taken.due_at;
+RETURNING c.id, c.state, c.to_number, c.external_id, c.variables, c.attempts, c.priority, c.zone_group_id, taken.number_id,
+          taken.due_at;
 
 -- name: claim_fresh(organization_id, campaign_id, zone_group_id, after, sealed, limit)
 -- The next waiting contacts of one zone group in the order of their rows; at most 1,000 rows are looked at.
@@ -118,7 +123,8 @@ SET state = CASE WHEN d.to_number IS NULL THEN 'dialing' ELSE 'skipped' END,
 FROM taken
 LEFT JOIN do_not_call d ON d.organization_id = :organization_id AND d.to_number = taken.to_number
 WHERE c.organization_id = :organization_id AND c.id = taken.id AND c.state = 'waiting'
-RETURNING c.id, c.state, c.to_number, c.external_id, c.variables, c.attempts, c.priority, c.zone_group_id, c.sequence;
+RETURNING c.id, c.state, c.to_number, c.external_id, c.variables, c.attempts, c.priority, c.zone_group_id,
+          0::bigint AS number_id, c.sequence;
 
 -- name: examined(organization_id, campaign_id, zone_group_id, after, sealed)^
 -- Where a claim that came back short has looked: how many rows, and the last of them.
@@ -141,14 +147,14 @@ UPDATE contact c SET state = 'skipped', skip_reason = :reason
 FROM passed WHERE c.organization_id = :organization_id AND c.id = passed.id AND c.state = 'waiting'
 RETURNING c.id;
 
--- name: skip_due(organization_id, campaign_id, zone_group_id, rank, reason, limit)
+-- name: skip_due(organization_id, campaign_id, zone_group_id, number_id, rank, reason, limit)
 -- The same for those with a due row.
 WITH taken AS (
     DELETE FROM due
     WHERE (organization_id, campaign_id, contact_id) IN (
         SELECT organization_id, campaign_id, contact_id FROM due
         WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND rank = :rank
-          AND zone_group_id = :zone_group_id
+          AND zone_group_id = :zone_group_id AND number_id = :number_id
         ORDER BY due_at LIMIT :limit
     )
     RETURNING contact_id
@@ -177,10 +183,10 @@ WITH given AS (
 ), waiting AS (
     UPDATE contact c SET state = 'waiting', sequence = NULL
     FROM given WHERE c.organization_id = :organization_id AND c.id = given.contact_id AND c.state = 'dialing'
-    RETURNING c.id, c.campaign_id, c.zone_group_id, given.rank, given.due_at
+    RETURNING c.id, c.campaign_id, c.zone_group_id, coalesce(c.number_id, 0) AS number_id, given.rank, given.due_at
 )
-INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, rank, due_at)
-SELECT :organization_id, campaign_id, id, zone_group_id, rank, due_at FROM waiting;
+INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, number_id, rank, due_at)
+SELECT :organization_id, campaign_id, id, zone_group_id, number_id, rank, due_at FROM waiting;
 
 -- name: move_cursors(organization_id, campaign_ids, zone_group_ids, sequences)!
 UPDATE cursor c SET sequence = m.sequence
@@ -206,13 +212,22 @@ UPDATE organization SET next_turn_at = :next_turn_at WHERE id = :organization_id
 
 -- name: complete(organization_id, campaign_id, now)$
 -- Done when, in one snapshot, everything is sealed, every cursor is at its end, nothing is due and no attempt is open.
-UPDATE campaign c SET state = 'completed', ended_at = :now
+UPDATE campaign c SET state = 'completed', ended_at = :now, updated_at = :now
 WHERE c.organization_id = :organization_id AND c.id = :campaign_id AND c.state = 'running' AND NOT c.keep_open
   AND NOT EXISTS (SELECT FROM contact_file f WHERE f.organization_id = c.organization_id AND f.campaign_id = c.id
                   AND f.state = 'importing')
   AND NOT EXISTS (SELECT FROM cursor u WHERE u.organization_id = c.organization_id AND u.campaign_id = c.id
                   AND u.sequence < c.sealed_sequence)
   AND NOT EXISTS (SELECT FROM due d WHERE d.organization_id = c.organization_id AND d.campaign_id = c.id)
+  AND NOT EXISTS (SELECT FROM attempt a WHERE a.organization_id = c.organization_id AND a.campaign_id = c.id
+                  AND a.ended_at IS NULL)
+RETURNING c.id;
+
+-- name: expire(organization_id, campaign_id, now)$
+-- Its end has come and no attempt is open. Who still waits keeps that state and reads as skipped (expired).
+UPDATE campaign c SET state = 'completed', state_reason = 'expired', ended_at = :now, updated_at = :now
+WHERE c.organization_id = :organization_id AND c.id = :campaign_id AND c.state IN ('scheduled', 'running', 'paused')
+  AND c.ends_at <= :now
   AND NOT EXISTS (SELECT FROM attempt a WHERE a.organization_id = c.organization_id AND a.campaign_id = c.id
                   AND a.ended_at IS NULL)
 RETURNING c.id;
@@ -238,7 +253,7 @@ FROM (SELECT disposition, to_number, cause FROM attempt
 UPDATE carrier SET suspended_until = :until, breaker_since = :until
 WHERE organization_id = :organization_id AND id = :carrier_id;
 
--- name: trip_campaign(organization_id, campaign_id, reason)$
-UPDATE campaign SET state = 'paused', state_reason = :reason
+-- name: trip_campaign(organization_id, campaign_id, reason, now)$
+UPDATE campaign SET state = 'paused', state_reason = :reason, updated_at = :now
 WHERE organization_id = :organization_id AND id = :campaign_id AND state = 'running'
 RETURNING id;

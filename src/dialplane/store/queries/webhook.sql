@@ -1,26 +1,43 @@
 -- Webhooks and their deliveries. Whoever changes which deliveries of a webhook are due locks the webhook's row first: of the
 -- pending ones of a subject only the oldest has a due_at, and two that looked at once would leave none, or two.
 
--- name: create_webhook(organization_id, uuid, url, secret, kinds, now)^
--- It begins at now: with the first transaction that was not over yet.
-INSERT INTO webhook (organization_id, uuid, url, secret, kinds, transaction_id, event_id, created_at, updated_at)
-VALUES (:organization_id, :uuid, :url, :secret, :kinds, pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1,
+-- name: create_webhook(organization_id, uuid, url, format, secret, kinds, active, campaign_id, headers, timeout_seconds, now)^
+-- It begins at now: with the first transaction that was not over yet. No row: there is one with this uuid.
+INSERT INTO webhook (organization_id, uuid, url, format, secret, kinds, active, inactive_reason, campaign_id, headers,
+                     timeout_seconds, transaction_id, event_id, created_at, updated_at)
+VALUES (:organization_id, :uuid, :url, :format, :secret, :kinds, :active, CASE WHEN :active THEN '' ELSE 'switched off' END,
+        :campaign_id, :headers, :timeout_seconds, pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1,
         9223372036854775807, :now, :now)
+ON CONFLICT (organization_id, uuid) DO NOTHING
 RETURNING *;
 
 -- name: count_webhooks(organization_id)$
-SELECT count(*) FROM webhook WHERE organization_id = :organization_id AND archived_at IS NULL;
+-- Here and below, campaigns' own webhooks are nobody's to see or change: they come and go with their campaigns.
+SELECT count(*) FROM webhook WHERE organization_id = :organization_id AND campaign_id IS NULL AND archived_at IS NULL;
 
 -- name: webhook(organization_id, webhook_id)^
-SELECT * FROM webhook WHERE organization_id = :organization_id AND id = :webhook_id AND archived_at IS NULL;
-
--- name: webhooks_page(organization_id, before, limit)
 SELECT * FROM webhook
-WHERE organization_id = :organization_id AND archived_at IS NULL AND id < coalesce(:before::bigint, 9223372036854775807)
+WHERE organization_id = :organization_id AND id = :webhook_id AND campaign_id IS NULL AND archived_at IS NULL;
+
+-- name: webhook_with_uuid(organization_id, uuid, format)^
+SELECT * FROM webhook
+WHERE organization_id = :organization_id AND uuid = :uuid AND format = :format AND campaign_id IS NULL AND archived_at IS NULL;
+
+-- name: webhooks_page(organization_id, format, before, limit)
+-- format: null is any.
+SELECT * FROM webhook
+WHERE organization_id = :organization_id AND campaign_id IS NULL AND archived_at IS NULL
+  AND (:format::text IS NULL OR format = :format) AND id < coalesce(:before::bigint, 9223372036854775807)
 ORDER BY id DESC LIMIT :limit;
 
 -- name: lock_webhook(organization_id, webhook_id)^
 -- For a command: waits for the step at hand, which takes milliseconds.
+SELECT *, statement_timestamp() AS now FROM webhook
+WHERE organization_id = :organization_id AND id = :webhook_id AND campaign_id IS NULL AND archived_at IS NULL
+FOR NO KEY UPDATE;
+
+-- name: lock_any_webhook(organization_id, webhook_id)^
+-- For the purge: a campaign's too. No row for an archived one, which sends nothing any more.
 SELECT *, statement_timestamp() AS now FROM webhook
 WHERE organization_id = :organization_id AND id = :webhook_id AND archived_at IS NULL
 FOR NO KEY UPDATE;
@@ -45,7 +62,7 @@ RETURNING *;
 
 -- name: rotate_webhook_secret(organization_id, webhook_id, secret, old_secret_until, now)^
 UPDATE webhook SET old_secret = secret, old_secret_until = :old_secret_until, secret = :secret, updated_at = :now
-WHERE organization_id = :organization_id AND id = :webhook_id AND archived_at IS NULL
+WHERE organization_id = :organization_id AND id = :webhook_id AND campaign_id IS NULL AND archived_at IS NULL
 RETURNING *;
 
 -- name: deactivate_webhook(organization_id, webhook_id, reason, now)!
@@ -58,12 +75,19 @@ WHERE organization_id = :organization_id AND id = :webhook_id AND archived_at IS
 RETURNING id;
 
 -- name: due_webhooks()
--- Those for which a step could do something: there is an event after the cursor, or a delivery is due.
+-- Those for which a step could do something: there is an event after the cursor, or a delivery is due, or contacts are
+-- still to be told of.
 SELECT w.organization_id, w.id FROM webhook w
 WHERE w.active AND (
-    EXISTS (SELECT FROM event e
-            WHERE e.organization_id = w.organization_id AND (e.transaction_id, e.id) > (w.transaction_id, w.event_id)
-              AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+    w.walked_to IS NOT NULL
+    OR CASE WHEN w.campaign_id IS NULL
+    THEN EXISTS (SELECT FROM event e
+                 WHERE e.organization_id = w.organization_id AND (e.transaction_id, e.id) > (w.transaction_id, w.event_id)
+                   AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+    ELSE EXISTS (SELECT FROM event e
+                 WHERE e.organization_id = w.organization_id AND e.campaign_id = w.campaign_id
+                   AND (e.transaction_id, e.id) > (w.transaction_id, w.event_id)
+                   AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint) END
     OR EXISTS (SELECT FROM delivery d
                WHERE d.organization_id = w.organization_id AND d.webhook_id = w.id AND d.state = 'pending'
                  AND d.due_at IS NOT NULL AND d.due_at <= statement_timestamp()))
@@ -76,20 +100,52 @@ WHERE organization_id = :organization_id AND (transaction_id, id) > (:transactio
   AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 ORDER BY transaction_id, id LIMIT :limit;
 
+-- name: events_of_campaign_to_tell(organization_id, campaign_id, transaction_id, event_id, limit)
+-- The same for a webhook that hears of one campaign: it does not look at what happens to the others.
+SELECT transaction_id, id, campaign_id, attempt_id, kind, at, details FROM event
+WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND (transaction_id, id) > (:transaction_id, :event_id)
+  AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+ORDER BY transaction_id, id LIMIT :limit;
+
 -- name: move_webhook(organization_id, webhook_id, transaction_id, event_id)!
 UPDATE webhook SET transaction_id = :transaction_id, event_id = :event_id
 WHERE organization_id = :organization_id AND id = :webhook_id;
 
+-- name: walk_webhook(organization_id, webhook_id, walked_to)!
+UPDATE webhook SET walked_to = :walked_to WHERE organization_id = :organization_id AND id = :webhook_id;
+
+-- name: campaign_to_walk(organization_id, campaign_id)^
+-- No row while one of its calls is open: what becomes of that contact is not known yet.
+SELECT id FROM campaign
+WHERE organization_id = :organization_id AND id = :campaign_id
+  AND NOT EXISTS (SELECT FROM attempt a
+                  WHERE a.organization_id = :organization_id AND a.campaign_id = :campaign_id AND a.ended_at IS NULL);
+
+-- name: contacts_to_walk(organization_id, campaign_id, after, limit)
+SELECT id FROM contact
+WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id > :after
+ORDER BY id LIMIT :limit;
+
+-- name: contacts_to_tell(organization_id, ids)
+SELECT id, uuid, campaign_id, to_number, external_id, variables, state, disposition, skip_reason, attempts, added_at
+FROM contact WHERE organization_id = :organization_id AND id = ANY(:ids::bigint[]) ORDER BY id;
+
+-- name: told_campaigns(organization_id, ids)
+-- For messages of other formats than our own: the hidden ones too.
+SELECT id, uuid, name, state, state_reason, hidden, created_at, updated_at, started_at, resumed_at, ended_at, archived_at
+FROM campaign WHERE organization_id = :organization_id AND id = ANY(:ids::bigint[]);
+
 -- name: attempts_to_tell(organization_id, ids)
 SELECT a.id, a.uuid, a.campaign_id, a.contact_id, a.number, a.from_number, a.to_number, a.agent_id, a.agent_version,
        a.created_at, a.placed_at, a.ringing_at, a.answered_at, a.ended_at, a.disposition, a.sip_status, a.cause, a.transcript,
-       a.gathered, a.recording, c.external_id, c.variables
+       a.gathered, a.recording, c.external_id, c.variables, g.uuid AS agent_uuid
 FROM attempt a
 JOIN contact c ON c.organization_id = a.organization_id AND c.id = a.contact_id
+JOIN agent g ON g.organization_id = a.organization_id AND g.id = a.agent_id
 WHERE a.organization_id = :organization_id AND a.id = ANY(:ids::bigint[]);
 
 -- name: campaigns_to_tell(organization_id, ids)
-SELECT id, uuid, name, state, total FROM campaign
+SELECT id, uuid, name, state, state_reason, total FROM campaign
 WHERE organization_id = :organization_id AND id = ANY(:ids::bigint[]) AND NOT hidden;
 
 -- name: add_deliveries(organization_id, webhook_id, uuids, kinds, subjects, bodies, now)
@@ -106,6 +162,9 @@ FROM unnest(:uuids::uuid[], :kinds::text[], :subjects::text[], :bodies::text[])
      WITH ORDINALITY AS n (uuid, kind, subject, body, place)
 ORDER BY n.place
 RETURNING *;
+
+-- name: deliveries_with_uuid(organization_id, uuids)
+SELECT uuid FROM delivery WHERE organization_id = :organization_id AND uuid = ANY(:uuids::uuid[]);
 
 -- name: claimed_deliveries(organization_id, webhook_id, now)$
 -- How many are being sent, by whichever process.
@@ -192,7 +251,12 @@ WITH dead AS (
 SELECT count(*) FROM revived;
 
 -- name: all_webhooks()
-SELECT organization_id, id, archived_at FROM webhook ORDER BY organization_id, id;
+-- over_since: of its campaign, if it hears of one alone.
+SELECT w.organization_id, w.id, w.archived_at,
+       CASE WHEN c.state IN ('completed', 'cancelled') THEN c.ended_at END AS over_since
+FROM webhook w
+LEFT JOIN campaign c ON c.organization_id = w.organization_id AND c.id = w.campaign_id
+ORDER BY w.organization_id, w.id;
 
 -- name: purge_deliveries(organization_id, webhook_id, before, limit)
 -- The oldest ones, up to `before`, whatever their state. The answer: their subjects.

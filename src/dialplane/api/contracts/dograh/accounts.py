@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from dialplane.api.access import SECURITY, CallerDep, OwnerApp, ServerDep, ViewerApp
+from dialplane.api.access import CallerDep, OwnerApp, ServerDep, ViewerApp
 from dialplane.api.rate import Guesses
 from dialplane.api.route import Route
 from dialplane.api.shapes import HIGHEST_ID, Id
@@ -118,7 +118,7 @@ async def sign_in(given: SignIn, request: Request, server: ServerDep) -> Session
     return await _session(server, person)
 
 
-@router.get("/auth/me", dependencies=SECURITY)
+@router.get("/auth/me")
 async def get_current_user(_: ViewerApp, caller: CallerDep, server: ServerDep) -> User:
     """Who asks."""
     if caller.person_id is not None:
@@ -133,13 +133,13 @@ async def get_current_user(_: ViewerApp, caller: CallerDep, server: ServerDep) -
     )
 
 
-@router.get("/user/auth/user", dependencies=SECURITY)
+@router.get("/user/auth/user")
 async def get_user_id(_: ViewerApp, caller: CallerDep) -> UserId:
     """The id alone."""
     return UserId(id=caller.person_id or caller.key_id)
 
 
-@router.post("/auth/logout", dependencies=SECURITY)
+@router.post("/auth/logout")
 async def sign_out(_: ViewerApp, caller: CallerDep, server: ServerDep) -> Done:
     """End this sign-in; others of the same person go on."""
     if caller.kind != LOGIN:
@@ -148,7 +148,7 @@ async def sign_out(_: ViewerApp, caller: CallerDep, server: ServerDep) -> Done:
     return Done(message="Signed out")
 
 
-@router.get("/user/api-keys", dependencies=SECURITY)
+@router.get("/user/api-keys")
 async def list_api_keys(
     app: OwnerApp,
     include_archived: Annotated[bool, Query(description="Revoked ones too.")] = False,
@@ -176,7 +176,7 @@ async def list_api_keys(
     ]
 
 
-@router.post("/user/api-keys", dependencies=SECURITY)
+@router.post("/user/api-keys")
 async def create_api_key(new: NewApiKey, app: OwnerApp) -> CreatedApiKey:
     """Make a key; only this answer has its text."""
     made = await keys.create_key(app.database, app.organization_id, new.name, new.role, expires_at=new.expires_at)
@@ -191,14 +191,14 @@ async def create_api_key(new: NewApiKey, app: OwnerApp) -> CreatedApiKey:
     )
 
 
-@router.delete("/user/api-keys/{api_key_id}", dependencies=SECURITY)
+@router.delete("/user/api-keys/{api_key_id}")
 async def revoke_api_key(api_key_id: Id, app: OwnerApp) -> Done:
     """From now on it opens nothing."""
     await keys.revoke_key(app.database, app.organization_id, api_key_id)
     return Done(message="API key archived successfully")
 
 
-@router.put("/user/api-keys/{api_key_id}/reactivate", dependencies=SECURITY)
+@router.put("/user/api-keys/{api_key_id}/reactivate")
 async def reactivate_api_key(api_key_id: Id, app: OwnerApp) -> Done:
     """It opens again, unless its end has come."""
     await keys.reactivate_key(app.database, app.organization_id, api_key_id)

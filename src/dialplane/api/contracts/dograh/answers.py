@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from dialplane.api.contracts.dograh.policies import (
+from dialplane.api.contracts.dograh.policy_views import (
     BreakerView,
     RetryView,
     ScheduleView,
@@ -136,7 +136,7 @@ class DownloadResponse(BaseModel):
     expires_in: int = Field(description="Seconds")
 
 
-class Deleted(BaseModel):
+class DeletedCampaign(BaseModel):
     id: int
     deleted: bool = True
 

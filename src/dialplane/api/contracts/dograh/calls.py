@@ -10,14 +10,14 @@ from uuid import UUID
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
-from dialplane.api.access import SECURITY, OperatorApp
+from dialplane.api.access import OperatorApp
 from dialplane.api.route import Route
 from dialplane.api.shapes import Id, Tolerant
 from dialplane.engine.single_calls import CallRequest, PlacedCall
 from dialplane.errors import Invalid, NotFound
 from dialplane.wiring import App
 
-router = APIRouter(tags=["calls"], route_class=Route, dependencies=SECURITY)
+router = APIRouter(tags=["calls"], route_class=Route)
 
 Phone = Annotated[str, Field(min_length=1, max_length=64, examples=["+14155550100"])]
 AgentUuid = Annotated[str, Path(max_length=64, description="The `workflow_uuid` of the agent.")]

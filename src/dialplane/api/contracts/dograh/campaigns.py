@@ -17,7 +17,7 @@ from dialplane.api.contracts.dograh.answers import (
     CampaignList,
     CampaignProgressResponse,
     CampaignResponse,
-    Deleted,
+    DeletedCampaign,
     DownloadResponse,
     campaign_response,
     progress_response,
@@ -37,8 +37,8 @@ from dialplane.api.links import download_link
 from dialplane.api.route import IDEMPOTENCY_KEY, Route
 from dialplane.api.shapes import Id
 from dialplane.core.campaign import CampaignState
-from dialplane.engine.campaign_reader import Wanted, no_campaign
-from dialplane.engine.campaigns import NoMatch
+from dialplane.engine.campaign_reader import Wanted
+from dialplane.engine.drafts import NoMatch
 from dialplane.errors import Conflict, InvalidTransition, NotFound
 from dialplane.wiring import App
 
@@ -174,10 +174,10 @@ async def unschedule_campaign(app: OperatorApp, campaign_id: Id) -> CampaignResp
 
 
 @router.delete("/{campaign_id}")
-async def delete_campaign(app: OperatorApp, campaign_id: Id) -> Deleted:
+async def delete_campaign(app: OperatorApp, campaign_id: Id) -> DeletedCampaign:
     """Delete a draft; what was ever started stays."""
     await app.discard(campaign_id)
-    return Deleted(id=campaign_id)
+    return DeletedCampaign(id=campaign_id)
 
 
 @router.post("/{campaign_id}/redial")
@@ -215,11 +215,8 @@ async def duplicate_campaign(
 @router.get("/{campaign_id}/progress")
 async def get_campaign_progress(app: ViewerApp, campaign_id: Id) -> CampaignProgressResponse:
     """Where it stands, from counters: as fast for a million contacts as for one."""
-    campaign = await app.campaigns.get(campaign_id)
-    counted = await app.campaigns.progress([campaign_id])
-    if campaign_id not in counted:
-        raise no_campaign(campaign_id)
-    return progress_response(campaign, counted[campaign_id])
+    view = await app.campaigns.view(campaign_id)
+    return progress_response(view.record, view.progress)
 
 
 @router.get("/{campaign_id}/source-download-url")

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from dialplane.api.access import SECURITY, OwnerApp, ViewerApp
-from dialplane.api.contracts.dograh.policies import (
-    RETRY_OMITTED,
+from dialplane.api.access import OwnerApp, ViewerApp
+from dialplane.api.contracts.dograh.policies import RETRY_OMITTED
+from dialplane.api.contracts.dograh.policy_views import (
     BreakerView,
     RetryView,
     ScheduleView,
@@ -22,7 +22,7 @@ from dialplane.api.shapes import Tolerant
 from dialplane.engine import catalog
 from dialplane.engine.views import CampaignRecord
 
-router = APIRouter(prefix="/organizations", tags=["organization"], route_class=Route, dependencies=SECURITY)
+router = APIRouter(prefix="/organizations", tags=["organization"], route_class=Route)
 
 
 class LimitsUpdate(Tolerant):

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from dialplane.api.access import SECURITY, OwnerApp, ViewerApp
+from dialplane.api.access import OwnerApp, ViewerApp
 from dialplane.api.contracts.dograh.telephony import ConfigId, Deleted, MaxLines
 from dialplane.api.route import Route
 from dialplane.api.shapes import After, Id, PageLimit, Tolerant
@@ -21,7 +21,6 @@ router = APIRouter(
     prefix="/organizations/telephony-configs/{config_id}/phone-numbers",
     tags=["telephony"],
     route_class=Route,
-    dependencies=SECURITY,
 )
 
 NumberId = Annotated[Id, Path(description="Of the phone number.")]

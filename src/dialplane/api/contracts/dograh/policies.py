@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import ceil
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -174,76 +173,6 @@ class BreakerConfig(Policy):
             window_seconds=self.window_seconds,
             min_calls=self.min_calls_in_window,
         )
-
-
-# --- answers -------------------------------------------------------------------------------------
-
-
-class TimeSlotView(BaseModel):
-    day_of_week: int = Field(description="0 is Monday")
-    day: str
-    start_time: str
-    end_time: str
-
-
-class ScheduleView(BaseModel):
-    enabled: bool
-    timezone: str
-    slots: list[TimeSlotView]
-
-
-class RetryView(BaseModel):
-    enabled: bool
-    max_retries: int
-    max_attempts: int = Field(description="The first call included")
-    retry_delay_seconds: int = Field(description="Rounded up to whole seconds")
-    retry_on_busy: bool
-    retry_on_no_answer: bool
-    retry_on_voicemail: bool
-    retry_on: list[str] = Field(description="All dispositions that are retried")
-    delay_seconds: float
-    delays: dict[str, float]
-    backoff: float
-    max_delay_seconds: float
-
-
-class BreakerView(BaseModel):
-    enabled: bool
-    failure_threshold: float
-    window_seconds: int
-    min_calls_in_window: int
-
-
-def schedule_view(window: CallingWindow) -> ScheduleView | None:
-    """None where no hours were ever set."""
-    if not window.slots:
-        return None
-    slots = [
-        TimeSlotView(day_of_week=day, day=DAYS[day], start_time=slot["start"], end_time=slot["end"])
-        for slot in window.to_json()["slots"]
-        for day in slot["days"]
-    ]
-    return ScheduleView(enabled=window.enabled, timezone=window.timezone, slots=slots)
-
-
-def retry_view(policy: RetryPolicy) -> RetryView:
-    return RetryView.model_validate(
-        {
-            **policy.to_json(),
-            **{flag: disposition in policy.retry_on for flag, disposition in FLAGS.items()},
-            "max_attempts": policy.max_retries + 1,
-            "retry_delay_seconds": ceil(policy.delay_seconds),
-        }
-    )
-
-
-def breaker_view(breaker: CircuitBreaker) -> BreakerView:
-    return BreakerView(
-        enabled=breaker.enabled,
-        failure_threshold=breaker.threshold,
-        window_seconds=ceil(breaker.window_seconds),
-        min_calls_in_window=breaker.min_calls,
-    )
 
 
 # --- parts ---------------------------------------------------------------------------------------

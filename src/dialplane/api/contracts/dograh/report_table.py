@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from dialplane.api.contracts.dograh.dispositions import call_tags
-from dialplane.api.contracts.dograh.run_models import artifact_url, whole_seconds
+from dialplane.api.contracts.dograh.run_models import whole_seconds
+from dialplane.api.links import artifact_url
 from dialplane.core.disposition import Disposition
 from dialplane.engine.attempt_views import talk_seconds
 from dialplane.engine.reports import csv_text, defused, headed

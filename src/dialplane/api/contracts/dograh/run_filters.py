@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import HTTPException
 
 from dialplane.api.contracts.dograh.dispositions import meant
-from dialplane.api.contracts.dograh.instants import first_instant, last_instant
+from dialplane.api.instants import first_instant, last_instant
 from dialplane.engine.attempt_views import AttemptFilter
 from dialplane.errors import Invalid
 

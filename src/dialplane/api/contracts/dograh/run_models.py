@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from dialplane.api.contracts.dograh.dispositions import FAILURES, call_tags
+from dialplane.api.links import artifact_url
 from dialplane.core.attempt import AttemptState
 from dialplane.core.disposition import Disposition
 from dialplane.engine.artifacts import TRANSCRIPTS
@@ -221,10 +222,6 @@ def name_of(attempt: AttemptRecord) -> str:
 
 def transcript_key(attempt: AttemptRecord) -> str | None:
     return f"{TRANSCRIPTS}{attempt.id}.txt" if attempt.has_transcript else None
-
-
-def artifact_url(base: str, token: str, artifact: str) -> str:
-    return f"{base}/api/v1/public/download/workflow/{token}/{artifact}"
 
 
 def whole_seconds(seconds: float) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from fastapi import APIRouter, Request
 
-from dialplane.api.access import SECURITY, ServerDep, ViewerApp
+from dialplane.api.access import ServerDep, ViewerApp
 from dialplane.api.contracts.dograh.instants import EndDate, StartDate
 from dialplane.api.contracts.dograh.run_models import (
     CampaignRuns,
@@ -24,7 +24,7 @@ from dialplane.api.route import Route
 from dialplane.engine.attempt_views import AttemptRecord
 from dialplane.wiring import Server
 
-router = APIRouter(tags=["runs"], route_class=Route, dependencies=SECURITY)
+router = APIRouter(tags=["runs"], route_class=Route)
 
 
 @router.get("/campaign/{campaign_id}/runs")

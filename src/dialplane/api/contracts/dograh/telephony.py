@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from dialplane.api.access import SECURITY, OwnerApp, ViewerApp
+from dialplane.api.access import OwnerApp, ViewerApp
 from dialplane.api.contracts.dograh.providers import ProviderConfig, settings_of
 from dialplane.api.route import Route
 from dialplane.api.shapes import After, Id, PageLimit, Tolerant
@@ -18,9 +18,7 @@ from dialplane.engine.telephony import PAGE
 from dialplane.errors import Conflict
 from dialplane.wiring import App
 
-router = APIRouter(
-    prefix="/organizations/telephony-configs", tags=["telephony"], route_class=Route, dependencies=SECURITY
-)
+router = APIRouter(prefix="/organizations/telephony-configs", tags=["telephony"], route_class=Route)
 
 ConfigId = Annotated[Id, Path(description="Of the telephony configuration.")]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"\S", examples=["Main trunk"])]

@@ -20,14 +20,14 @@ from dialplane.errors import Invalid, NotFound
 from dialplane.wiring import App
 
 LARGEST_ID = 2**63 - 1
-CSV_NAME = r".*\.csv$"
+FILE_NAME = r".*\.(csv|xlsx|xls)$"
 DEFAULT_NAME = "contacts.csv"
 OF_ORGANIZATION = re.compile(r"(campaigns|knowledge_base|recordings)/(\d{1,19})/.+", re.ASCII)
 OF_RUN = re.compile(r"recordings/(\d{1,19})(?:\.wav|/user\.wav|/bot\.wav)", re.ASCII)
 
 router = APIRouter(prefix="/s3", tags=["files"], route_class=Route)
 
-Name = Annotated[str | None, Field(pattern=CSV_NAME, max_length=255, examples=["contacts.csv"])]
+Name = Annotated[str | None, Field(pattern=FILE_NAME, max_length=255, examples=["contacts.csv"])]
 Key = Annotated[str, Query(min_length=1, max_length=1024, description="file_key of an upload, or key of a run's file")]
 
 
@@ -70,7 +70,7 @@ class FileMetadata(BaseModel):
 
 @router.post("/presigned-upload-url")
 async def create_upload_url(request: Request, app: OperatorApp, body: UploadRequest | None = None) -> UploadLink:
-    """A link to which the bytes of a CSV file are sent, once."""
+    """A link to which the bytes of a contacts file are sent, once: CSV or an Excel workbook."""
     body = body or UploadRequest()
     name = _name_of(body)
     if body.file_size is not None and body.file_size > app.uploads.max_bytes:

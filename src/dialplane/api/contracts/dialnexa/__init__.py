@@ -1,0 +1,1 @@
+"""DialNexa's contract: campaigns and leads of its older documentation, batch calls of its current one."""

@@ -1,0 +1,185 @@
+"""What users of Vapi's clients write: the same flow for both clients, in 3.0.0 and in 1.11."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from datetime import datetime
+from typing import Any
+
+import act_loop
+from vapi import AssistantOverrides, AsyncVapi, CreateCustomerDto, DialPlanEntry, SchedulePlan, Vapi
+from vapi.core.api_error import ApiError
+
+
+class Acts:
+    """client: `Vapi` or `AsyncVapi`; the answers of both are waited for alike."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.campaigns = client.campaigns
+
+    # --- campaigns -------------------------------------------------------------------------------
+
+    async def create(self, customers: list[dict[str, Any]], **more: Any) -> Any:
+        return shown(
+            await done(
+                self.campaigns.campaign_controller_create(customers=[customer(**each) for each in customers], **more)
+            )
+        )
+
+    async def create_with_dial_plan(self, plan: list[dict[str, Any]], **more: Any) -> Any:
+        entries = [
+            DialPlanEntry(
+                phone_number_id=entry["phone_number_id"], customers=[customer(**each) for each in entry["customers"]]
+            )
+            for entry in plan
+        ]
+        return shown(await done(self.campaigns.campaign_controller_create(dial_plan=entries, **more)))
+
+    async def create_scheduled(
+        self, customers: list[dict[str, Any]], earliest_at: str, latest_at: str, **more: Any
+    ) -> Any:
+        plan = SchedulePlan(
+            earliest_at=datetime.fromisoformat(earliest_at), latest_at=datetime.fromisoformat(latest_at)
+        )
+        called = [customer(**each) for each in customers]
+        made = await done(self.campaigns.campaign_controller_create(customers=called, schedule_plan=plan, **more))
+        return {**shown(made), "earliest_at": made.schedule_plan.earliest_at.isoformat()}
+
+    async def get(self, id: str) -> Any:
+        return shown(await done(self.campaigns.campaign_controller_find_one(id)))
+
+    async def find_all(self, filters: list[dict[str, Any]]) -> Any:
+        """names and total for each of the filters."""
+        return [listed(await done(self.campaigns.campaign_controller_find_all(**read(each)))) for each in filters]
+
+    async def stop(self, id: str) -> Any:
+        return shown(await done(self.campaigns.campaign_controller_update(id, status="ended")))
+
+    async def remove(self, id: str) -> Any:
+        return shown(await done(self.campaigns.campaign_controller_remove(id)))
+
+    # --- campaigns, second version ---------------------------------------------------------------
+
+    async def create_v2(self, customers: list[dict[str, Any]], **more: Any) -> Any:
+        called = [customer(**each) for each in customers]
+        return shown(await done(self.campaigns.campaign_controller_create_v_2(customers=called, **more)))
+
+    async def get_v2(self, id: str) -> Any:
+        found = await done(self.campaigns.campaign_controller_find_one_v_2(id, include_counters=True))
+        return {
+            "id": found.id,
+            "status": found.status,
+            "counters": vars(found.contact_counters),
+            "metrics": vars(found.call_metrics),
+        }
+
+    async def find_all_v2(self, filters: list[dict[str, Any]]) -> Any:
+        return [listed(await done(self.campaigns.campaign_controller_find_all_v_2(**read(each)))) for each in filters]
+
+    async def contacts(self, id: str, **filters: Any) -> Any:
+        page = await done(self.campaigns.campaign_controller_get_campaign_v_2_contacts(id, **filters))
+        return {
+            "total": page.metadata.total_items,
+            "contacts": [
+                {"number": each.number, "name": each.name, "status": each.status, "call_id": each.call_id,
+                 "ended_reason": each.ended_reason, "dispatched": each.dispatched_at is not None}
+                for each in page.results
+            ],
+        }  # fmt: skip
+
+    async def stop_v2(self, id: str) -> Any:
+        return shown(await done(self.campaigns.campaign_controller_update_v_2(id, status="cancelled")))
+
+    async def remove_v2(self, id: str) -> Any:
+        return shown(await done(self.campaigns.campaign_controller_remove_v_2(id)))
+
+    # --- around them -----------------------------------------------------------------------------
+
+    async def refused(self, method: str, **arguments: Any) -> Any:
+        """What a call of this method is refused with, and how often it was made: the client repeats some."""
+        asked = []
+        with_count = count_requests(self.client, asked)
+        try:
+            await done(getattr(self.campaigns, method)(**read(arguments)))
+        except ApiError as refusal:
+            return {"status": refusal.status_code, "body": refusal.body, "requests": len(asked)}
+        finally:
+            with_count()
+        raise AssertionError(f"{method} was not refused")
+
+
+def count_requests(client: Any, asked: list[Any]) -> Any:
+    """Note every request; what undoes it."""
+    httpx = client._client_wrapper.httpx_client.httpx_client
+    hooks = httpx.event_hooks["request"]
+    if isinstance(client, AsyncVapi):
+
+        async def note(request: Any) -> None:
+            asked.append(request)
+    else:
+
+        def note(request: Any) -> None:
+            asked.append(request)
+
+    httpx.event_hooks = {**httpx.event_hooks, "request": [*hooks, note]}
+
+    def undo() -> None:
+        httpx.event_hooks = {**httpx.event_hooks, "request": hooks}
+
+    return undo
+
+
+def customer(variables: dict[str, Any] | None = None, **fields: Any) -> CreateCustomerDto:
+    overrides = None if variables is None else AssistantOverrides(variable_values=variables)
+    return CreateCustomerDto(**fields, assistant_overrides=overrides)
+
+
+def read(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Instants are datetimes for the client."""
+    return {
+        name: datetime.fromisoformat(value) if name.startswith(("created_at", "updated_at")) else value
+        for name, value in arguments.items()
+    }
+
+
+def shown(campaign: Any) -> dict[str, Any]:
+    """What the client's own model has read of an answer."""
+    names = (
+        "id", "org_id", "name", "status", "ended_reason", "assistant_id", "phone_number_id", "calls_counter_scheduled",
+        "calls_counter_queued", "calls_counter_in_progress", "calls_counter_ended", "calls_counter_ended_voicemail",
+    )  # fmt: skip
+    assert isinstance(campaign.created_at, datetime), campaign.created_at
+    assert isinstance(campaign.updated_at, datetime), campaign.updated_at
+    return {
+        **{name: getattr(campaign, name) for name in names},
+        "calls": list(campaign.calls),
+        "customers": [(each.number, each.name) for each in campaign.customers or ()],
+        "dial_plan": [
+            (entry.phone_number_id, [each.number for each in entry.customers]) for entry in campaign.dial_plan or ()
+        ],
+    }
+
+
+def listed(page: Any) -> dict[str, Any]:
+    return {
+        "names": [campaign.name for campaign in page.results],
+        "total": page.metadata.total_items,
+        "page": page.metadata.current_page,
+        "size": page.metadata.items_per_page,
+    }
+
+
+async def done(answer: Any) -> Any:
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+async def act(name: str, client: str, url: str, token: str, values: dict[str, Any]) -> Any:
+    if client == "sync":
+        return await getattr(Acts(Vapi(token=token, base_url=f"{url}/vapi")), name)(**values)
+    return await getattr(Acts(AsyncVapi(token=token, base_url=f"{url}/vapi")), name)(**values)
+
+
+if __name__ == "__main__":
+    act_loop.run(lambda **line: asyncio.run(act(**line)))
