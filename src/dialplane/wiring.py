@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dialplane.agents.assistant import ASSISTANT, AssistantAgent, is_assistant, read_assistant
 from dialplane.agents.scripted import DEFAULT_DEFINITION, ScriptedAgent
 from dialplane.agents.workflow import WorkflowAgent, is_graph, read_graph
 from dialplane.carriers.simulated import Profile, SimulatedCarrier, log_path
@@ -21,6 +22,7 @@ from dialplane.engine import agents, catalog
 from dialplane.engine.adapters import OpenCarriers
 from dialplane.engine.agents import Library, Reading
 from dialplane.engine.attempts import Attempts
+from dialplane.engine.call_book import CallBook
 from dialplane.engine.caller_numbers import CallerNumbers
 from dialplane.engine.campaigns import Campaigns
 from dialplane.engine.carriers import CarrierRecord, load_carrier
@@ -94,7 +96,9 @@ def build_agent(kind: str, definition: Mapping[str, Any]) -> Agent:
         return ScriptedAgent.from_definition(definition)
     if kind == WORKFLOW:
         return WorkflowAgent.from_definition(definition)
-    raise Invalid(f"agent kind '{kind}' is unknown; this version has: {SCRIPTED}, {WORKFLOW}")
+    if kind == ASSISTANT:
+        return AssistantAgent.from_definition(definition)
+    raise Invalid(f"agent kind '{kind}' is unknown; this version has: {SCRIPTED}, {WORKFLOW}, {ASSISTANT}")
 
 
 def read_agent(definition: Mapping[str, Any]) -> Reading:
@@ -107,6 +111,15 @@ def read_agent(definition: Mapping[str, Any]) -> Reading:
             variables=graph.variables,
             warnings=graph.ignored,
             draft=graph.silence,
+        )
+    if is_assistant(definition):
+        script = read_assistant(definition)
+        return Reading(
+            kind=ASSISTANT,
+            definition=script.kept,
+            variables=script.variables,
+            warnings=script.ignored,
+            draft=script.silence,
         )
     agent = ScriptedAgent.from_definition(definition)
     return Reading(kind=SCRIPTED, definition=definition, variables=agent.variables())
@@ -168,6 +181,7 @@ class App:
     library: Library
     directory: Directory
     corrections: Corrections
+    call_book: CallBook
 
     def worker(
         self,
@@ -388,6 +402,7 @@ class Server:
             library=library,
             directory=Directory(database, organization_id),
             corrections=Corrections(database, clock, organization_id),
+            call_book=CallBook(database, clock, organization_id),
         )
 
     def deliveries(self) -> Deliveries:

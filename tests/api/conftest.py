@@ -1,27 +1,18 @@
-"""Servers over real HTTP, on a port of 127.0.0.1, each with a database of its own."""
+"""Servers, each with a database of its own."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest_asyncio
-import uvicorn
-from fastapi import FastAPI
+from hosting import opened
 from site_of import OpenSite, Site
 
-from dialplane.api.application import attach, build_routes
-from dialplane.clocks import RealClock
 from dialplane.config import Settings
-from dialplane.engine.jobs import install
 from dialplane.store.postgres import Database
-from dialplane.wiring import Server
-
-FREE_APPS: list[FastAPI] = []  # their routes take longer to build than most tests to run
 
 
 @pytest_asyncio.fixture
@@ -42,26 +33,3 @@ async def open_site(database: Database, tmp_path: Path) -> AsyncIterator[OpenSit
             return await stack.enter_async_context(opened(database, given))
 
         yield open_site
-
-
-@asynccontextmanager
-async def opened(database: Database, settings: Settings) -> AsyncIterator[Site]:
-    server = Server(settings, database, RealClock(), settings.carrier_logs)
-    await install(database)
-    app = FREE_APPS.pop() if FREE_APPS else build_routes()
-    attach(app, server)
-    http = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
-    serving = asyncio.create_task(http.serve())
-    while not http.started:  # noqa: ASYNC110  (uvicorn tells nobody when it listens)
-        await asyncio.sleep(0.005)
-    port = http.servers[0].sockets[0].getsockname()[1]
-    async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}"))
-        site = Site(server=server, url=f"http://127.0.0.1:{port}", http=client, uvicorn=http)
-        await site.join("default")
-        await site.join("other")
-        yield site
-        http.should_exit = True
-        await serving
-    await server.close()
-    FREE_APPS.append(app)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from contract import conforms
 from people import app_of, completed, draft, numbers
+from published import conforms
 from site_of import CALLS, Site
 
 from dialplane.core.retry import RetryPolicy

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from contract import conforms
+from published import conforms
 from site_of import CALLS, Site
 
 pytestmark = pytest.mark.asyncio

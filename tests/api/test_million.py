@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from conftest import opened
+from hosting import opened
 from people import app_of
 from site_of import CALLS, Site
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from contract import conforms
+from published import conforms
 from site_of import CALLS, Site
 
 from dialplane.core.breaker import CircuitBreaker

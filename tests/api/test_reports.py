@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from contract import conforms
 from people import app_of, completed, draft, numbers, started
+from published import conforms
 from site_of import CALLS, Site
 
 from dialplane.core.retry import RetryPolicy

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from contract import conforms
+from published import conforms
 from site_of import CALLS, Site
 
 from dialplane.engine import catalog

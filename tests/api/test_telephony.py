@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from contract import conforms
+from published import conforms
 from site_of import CALLS, Site
 
 from dialplane.core.campaign import Policies

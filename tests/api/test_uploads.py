@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
-from contract import conforms
+from published import conforms
 from site_of import CALLS, Site
 from workbooks import Rows, xls, xlsx
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import opened
+from hosting import opened
 from receiver import Request, answer, receiving
 from site_of import CALLS, Site
 from standardwebhooks import Webhook

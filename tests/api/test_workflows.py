@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract import conforms
 from dograh_sdk import DograhClient
 from dograh_sdk._generated_models import CreateToolRequest, CreateWorkflowRequest, UpdateWorkflowRequest
 from dograh_sdk.errors import ApiError, SpecMismatchError
+from published import conforms
 from site_of import CALLS, Site
 
 from dialplane.core.campaign import Policies

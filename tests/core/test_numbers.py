@@ -59,6 +59,23 @@ def test_room_is_what_all_can_still_carry(numbers: NumberPool, open_lines: dict[
     assert numbers.room(open_lines) == room
 
 
+def test_a_number_that_does_not_rotate_is_for_those_who_have_it_as_their_own() -> None:
+    numbers = NumberPool(
+        caller_ids=(
+            CallerId(id=1, e164="+14155550101", max_lines=2),
+            CallerId(id=2, e164="+14155550102", max_lines=3, rotates=False),
+        )
+    )
+
+    chosen, _ = numbers.assign(5, {}, 0)
+
+    assert [caller_id.id for caller_id in chosen] == [1, 1]
+    assert (numbers.room({}), numbers.room({2: 1}, rotating=False, own={2}), numbers.room({1: 2}, own={2})) == (2, 2, 3)
+    own = numbers.own(2)
+    assert own is not None
+    assert (own.free({2: 3}), numbers.own(9)) == (0, None)
+
+
 def test_a_number_without_lines_is_refused() -> None:
     with pytest.raises(Invalid, match=r"max_lines of \+14155550100 must be 1 or more, not 0"):
         CallerId(id=1, e164="+14155550100", max_lines=0)

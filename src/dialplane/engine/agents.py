@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from dialplane.core.intake import template_value, template_values
+from dialplane.engine.ranges import Ranges
 from dialplane.errors import Conflict, Invalid, NotFound
 from dialplane.ports import Clock
 from dialplane.store.postgres import Database, Row, rows, sql
@@ -143,6 +144,12 @@ class Library:
         """Newest first: id, uuid, name, kind, version, archived_at, created_at."""
         async with self._database.connection() as connection:
             return await rows(sql.agents_page(connection, archived=archived, before=before, limit=limit, **self._of))
+
+    async def newest(self, made: Ranges, *, limit: int = PAGE) -> list[AgentRecord]:
+        """Those that are not archived, whole; newest first. Which version is in force by its id they do not say."""
+        async with self._database.connection() as connection:
+            found = await rows(sql.newest_agents(connection, limit=limit, **made.bounds(), **self._of))
+        return [AgentRecord(**dict(row)) for row in found]
 
     async def versions(self, agent_id: int, *, before: int | None = None, limit: int = PAGE) -> list[Row]:
         """Newest first: id, version, kind, definition, created_at. Raises NotFound."""

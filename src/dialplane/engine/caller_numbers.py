@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from dialplane.engine.campaigns import Campaigns
 from dialplane.engine.carriers import live_carrier, withdraw
 from dialplane.engine.contacts import e164
+from dialplane.engine.ranges import Ranges
 from dialplane.errors import Conflict, NotFound
 from dialplane.ports import Clock
 from dialplane.store.postgres import Database, Row, rows, sql
@@ -38,6 +39,23 @@ class NumberRecord:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedNumber:
+    """A number, and what it belongs to."""
+
+    number: NumberRecord
+    carrier_uuid: UUID
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPage:
+    """total: of all pages."""
+
+    numbers: Sequence[CarriedNumber]
+    total: int
+
+
 class CallerNumbers:
     """Numbers of one organization's carriers."""
 
@@ -54,6 +72,44 @@ class CallerNumbers:
             await live_carrier(connection, self._organization_id, carrier_id)
             found = await rows(sql.numbers(connection, carrier_id=carrier_id, after=after, limit=limit, **self._of))
         return [_record(row) for row in found]
+
+    async def search(
+        self,
+        made: Ranges,
+        *,
+        uuid: UUID | None = None,
+        text: str | None = None,
+        ascending: bool = False,
+        skip: int = 0,
+        limit: int = PAGE,
+    ) -> NumberPage:
+        """Of all carriers, newest first unless ascending. text: a part of the number or of its label."""
+        async with self._database.connection() as connection:
+            found = await rows(
+                sql.found_numbers(
+                    connection,
+                    number_uuid=uuid,
+                    search=text,
+                    ascending=ascending,
+                    skip=skip,
+                    limit=limit,
+                    **made.bounds(),
+                    **self._of,
+                )
+            )
+        numbers = [
+            CarriedNumber(number=_record(row), carrier_uuid=row["carrier_uuid"], provider=row["provider"])
+            for row in found
+            if row["id"] is not None
+        ]
+        return NumberPage(numbers, found[0]["total"])
+
+    async def by_uuid(self, uuid: UUID) -> CarriedNumber:
+        """Raises NotFound."""
+        page = await self.search(Ranges(), uuid=uuid, limit=1)
+        if not page.numbers:
+            raise NotFound(NOT_FOUND)
+        return page.numbers[0]
 
     async def get(self, carrier_id: int, number_id: int) -> NumberRecord:
         """Raises NotFound."""

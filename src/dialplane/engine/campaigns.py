@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from dialplane.core import campaign as states
 from dialplane.core.campaign import HOLDS_QUEUE, CampaignState, Policies, Transition, whose_turn
 from dialplane.core.screening import Check
+from dialplane.engine.carriers import blocked_reason, load_carrier
 from dialplane.engine.drafts import Drafts
 from dialplane.engine.settings import IN_INTENTS, MORE, MoreSettings, check_hours, merged, settings_of, shown
 from dialplane.errors import Conflict, InvalidTransition
@@ -143,6 +144,7 @@ class Campaigns(Drafts):
             row = await self._row(turn, campaign_id)
             old = {"name": row["name"], **settings_of(policies_of(row)), **{key: row[key] for key in MORE}}
             new = old | {"name": name or row["name"], **settings_of(change(policies_of(row))), **more}
+            new["number_ids"] = list(new["number_ids"])
             new["extras"] = merged(row["extras"], more.get("extras"))
             await self._check_change(turn, row, new)
             values = {"campaign_id": campaign_id, "now": turn.now, **new, **self._of}
@@ -203,8 +205,8 @@ class Campaigns(Drafts):
     async def _probe(self, campaign_id: int) -> None:
         """A carrier that cannot place calls is found out before the first contact is. Raises Conflict."""
         campaign = await self.get(campaign_id)
-        carrier = await self._carriers.get(self._organization_id, campaign.carrier_id)
-        if (reason := await carrier.probe()) is not None:
+        carrier = await load_carrier(self._database, self._organization_id, campaign.carrier_id)
+        if (reason := await blocked_reason(self._carriers, self._organization_id, carrier)) is not None:
             raise Conflict(f"the carrier '{campaign.carrier_name}' cannot place calls: {reason}")
 
     # --- parts -----------------------------------------------------------------------------------------------

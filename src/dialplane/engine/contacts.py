@@ -37,6 +37,7 @@ __all__ = ["Contacts", "LateContact", "e164"]
 PAGE = 100
 MOST_AT_ONCE = 1000  # contacts of one command
 NUMBERS_AT_ONCE = 1000
+MANY = 1000  # contacts that are added together
 ENDED_STATES = (ContactState.REACHED, ContactState.EXHAUSTED, ContactState.SKIPPED, ContactState.REMOVED)
 COMMANDS = UUID(int=0)  # the "worker" that progress made by commands is counted under
 
@@ -89,10 +90,14 @@ class Contacts:
             usable = with_numbers(checked, await self._number_ids(turn, campaign, checked))
             told = tell_apart(usable, await self._owners(turn, campaign_id, usable))
             if strict:
-                _refuse_all(told)
+                refuse_all(told)
             good = [each for each in told if isinstance(each, Checked)]
             new = await self._enter(turn, campaign, good)
-            return _additions(told, new, await self._ids(turn, campaign_id, good))
+            additions = _additions(told, new, await self._ids(turn, campaign_id, good))
+        if len(new) >= MANY:
+            async with self._database.connection() as connection:
+                await connection.execute("ANALYZE contact")  # as after an import: claims are planned by it
+        return additions
 
     async def _number_ids(self, turn: Turn, campaign: Row, contacts: Sequence[Checked | Rejected]) -> set[int]:
         """Which of the contacts' own numbers can be called from."""
@@ -344,7 +349,8 @@ def _counted_out(campaign_id: int, contacts: Iterable[Row]) -> dict[tuple[int, s
     return counts
 
 
-def _refuse_all(contacts: Sequence[Checked | Rejected]) -> None:
+def refuse_all(contacts: Sequence[Checked | Rejected]) -> None:
+    """Raises Invalid for the first that cannot be added."""
     for position, contact in enumerate(contacts, start=1):
         if isinstance(contact, Rejected):
             which = f"contact {position} of {len(contacts)}, " if len(contacts) > 1 else ""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -26,6 +26,7 @@ from dialplane.store.postgres import Database, Row, rows, sql
 
 WAIT: Final = timedelta(seconds=5)  # for the attempt; then the contact is taken back
 POLL_SECONDS = 0.05
+MOST_PLANNED = 100  # to one number, by one agent from one number
 NAMESPACE = UUID("6f1c3a52-7d0e-4b6a-9a53-2f9f3f0f6d11")  # of the ids of hidden campaigns
 
 # One call was asked for: nothing is dialled again, and no breaker of its own stops the calls of others.
@@ -52,6 +53,15 @@ class PlacedCall:
     attempt_id: int
     attempt_uuid: UUID
     to_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """The contact that will be called; the uuid is its own."""
+
+    campaign_id: int
+    contact_id: int
+    uuid: UUID
 
 
 class SingleCalls:
@@ -105,6 +115,56 @@ class SingleCalls:
             attempt_uuid=placed["uuid"],
             to_number=to_number,
         )
+
+    async def plan(self, request: CallRequest, due_at: datetime, *, ends_at: datetime | None = None) -> PlannedCall:
+        """A call that is made from `due_at` on, and not any more from `ends_at` on, when there is a line for it.
+
+        Raises NotFound, Invalid, Conflict.
+        """
+        agent = await self._callable_agent(request.agent_id)
+        carrier_id = await self._telephony.choose(request.carrier_id)
+        number_ids = await self._number_ids(carrier_id, request.number_id)
+        required = (await self._agents.get(self._organization_id, agent.id, agent.version)).variables()
+        contact = LateContact(
+            phone_number=e164(request.to_number),
+            variables=request.variables,
+            due_at=due_at,
+        )
+        if await self._contacts.do_not_call_entries([contact.phone_number]):
+            raise Invalid(f"{contact.phone_number} is on the do-not-call list")
+        key = f"planned/{agent.id}/{carrier_id}/{','.join(map(str, number_ids))}/{ends_at}"
+        for generation in range(MOST_PLANNED):  # a campaign has each number once
+            campaign_id = await self._planning(agent, carrier_id, number_ids, ends_at, f"{key}/{generation}")
+            if campaign_id is not None and await self._contacts.add(campaign_id, [contact], required=required):
+                async with self._database.connection() as connection:
+                    found = await sql.single_contact(
+                        connection, campaign_id=campaign_id, to_number=contact.phone_number, **self._of
+                    )
+                return PlannedCall(campaign_id, found["id"], found["uuid"])
+        raise Conflict(f"{MOST_PLANNED} calls are planned to {contact.phone_number}: that is the most")
+
+    async def _planning(
+        self, agent: AgentRecord, carrier_id: int, number_ids: Sequence[int], ends_at: datetime | None, key: str
+    ) -> int | None:
+        """A running campaign for planned calls; None where the one with this key has come to its end."""
+        campaign_id = await self._campaigns.create(
+            name=f"Planned calls of {agent.name}",
+            agent_id=agent.id,
+            carrier_id=carrier_id,
+            policies=ONCE,
+            keep_open=True,
+            uuid=uuid5(NAMESPACE, f"{self._organization_id}/{key}"),
+            number_ids=number_ids,
+            hidden=True,
+            ends_at=ends_at,
+            extras={"planned": {}},
+        )
+        state = (await self._campaigns.get(campaign_id)).state
+        if state is CampaignState.DRAFT:
+            with suppress(InvalidTransition):  # another request has started it
+                await self._campaigns.start(campaign_id)
+            return campaign_id
+        return campaign_id if state is CampaignState.RUNNING else None
 
     # --- before ----------------------------------------------------------------------------------------------
 

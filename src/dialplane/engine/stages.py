@@ -70,7 +70,8 @@ class CallStages:
 def stages(tries: Iterable[Tries], *, nobody_waits: bool = False) -> list[Stage]:
     """nobody_waits: the campaign is over, whoever waits in it is called no more. Empty without contacts.
 
-    >>> stages([Tries(ContactState.REACHED, 1, 3), Tries(ContactState.WAITING, 1, 2), Tries(ContactState.DIALING, 1, 1)])
+    >>> reached, retried = Tries(ContactState.REACHED, 1, 3), Tries(ContactState.DIALING, 1, 1)
+    >>> stages([reached, retried, Tries(ContactState.WAITING, 1, 2)])
     [Stage(depth=0, attempted=6, total=6), Stage(depth=1, attempted=1, total=3)]
     """
     called: defaultdict[int, int] = defaultdict(int)

@@ -41,7 +41,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactStanding:
-    """call: the uuid of the newest attempt, also of one under way; None where there was none."""
+    """reason: why it was skipped. call: the uuid of the newest attempt, also of one under way; None: there was none."""
 
     id: int
     uuid: UUID
@@ -51,6 +51,7 @@ class ContactStanding:
     number_id: int | None
     state: ContactState
     standing: Standing
+    reason: str | None
     disposition: Disposition | None
     call: UUID | None
     call_state: AttemptState | None
@@ -95,7 +96,7 @@ class Standings:
                 found = sql.contact_places(connection, campaign_id=campaign.id, skip=skip, limit=limit, **self._of)
                 ids, total = [row["id"] for row in await rows(found)], progress.total
             details = await rows(sql.standings_by_id(connection, contact_ids=ids, **self._of))
-        return StandingPage([_standing(row, _nobody_waits(campaign)) for row in details], total)
+        return StandingPage([_standing(row, _left_over(campaign)) for row in details], total)
 
     async def _matching(
         self,
@@ -110,7 +111,7 @@ class Standings:
             sql.contact_standings(
                 connection,
                 campaign_id=campaign.id,
-                nobody_waits=_nobody_waits(campaign),
+                nobody_waits=_left_over(campaign) is not None,
                 not_placed=list(NOT_PLACED),
                 ineligible=INELIGIBLE_REASON,
                 standings=list(standings) or None,
@@ -123,11 +124,12 @@ class Standings:
         return [row["id"] for row in found if row["id"] is not None], found[0]["total"]
 
 
-def _nobody_waits(campaign: CampaignRecord) -> bool:
-    return left_over(campaign.state, campaign.state_reason) is not None
+def _left_over(campaign: CampaignRecord) -> str | None:
+    """Why those who still wait are skipped; None: they wait."""
+    return left_over(campaign.state, campaign.state_reason)
 
 
-def _standing(row: Row, nobody_waits: bool) -> ContactStanding:
+def _standing(row: Row, left: str | None) -> ContactStanding:
     state = ContactState(row["state"])
     disposition = None if row["disposition"] is None else Disposition(row["disposition"])
     return ContactStanding(
@@ -138,7 +140,8 @@ def _standing(row: Row, nobody_waits: bool) -> ContactStanding:
         variables=row["variables"],
         number_id=row["number_id"],
         state=state,
-        standing=standing_of(state, disposition, row["skip_reason"], nobody_waits=nobody_waits),
+        standing=standing_of(state, disposition, row["skip_reason"], nobody_waits=left is not None),
+        reason=left if state is ContactState.WAITING else row["skip_reason"],
         disposition=disposition,
         call=row["call"],
         call_state=None if row["call_state"] is None else AttemptState(row["call_state"]),

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from dialplane.core.pacing import Pace
 from dialplane.engine.campaigns import Campaigns
+from dialplane.engine.carriers import NOT_FOUND as CARRIER_NOT_FOUND
 from dialplane.engine.carriers import (
     CarrierRecord,
     Settings,
@@ -59,6 +60,14 @@ class Telephony:
         """Raises NotFound, for an archived one too."""
         async with self._database.connection() as connection:
             return await live_carrier(connection, self._organization_id, carrier_id)
+
+    async def id_of(self, uuid: UUID) -> int:
+        """Raises NotFound, for an archived one too."""
+        async with self._database.connection() as connection:
+            found = await sql.carrier_of_uuid(connection, uuid=uuid, **self._of)
+        if found is None:
+            raise NotFound(CARRIER_NOT_FOUND)
+        return int(found)
 
     async def page(self, *, after: int = 0, limit: int = PAGE) -> list[CarrierRecord]:
         """By id, after the carrier `after`."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from dialplane.errors import Conflict, Invalid, NotFound
 from dialplane.ports import Clock, Files
@@ -18,6 +18,8 @@ UPLOADS: Final = "campaigns/"  # keys below are of uploaded files
 UNUSED_DAYS: Final = 7
 MOST_NAME_CHARACTERS: Final = 150  # of a key: with the uuid before it, one name on any disk
 PURGED_AT_ONCE: Final = 100
+PAGE: Final = 100
+UUID_CHARACTERS: Final = 36  # with which the last part of a key begins
 
 _NOT_IN_A_KEY = re.compile(r"[^a-zA-Z0-9._-]")
 
@@ -36,6 +38,10 @@ class UploadRecord:
     content_type: str
     created_at: datetime
     received_at: datetime
+
+    @property
+    def uuid(self) -> UUID:
+        return UUID(self.key.rsplit("/", 1)[1][:UUID_CHARACTERS])
 
 
 class Uploads:
@@ -102,6 +108,32 @@ class Uploads:
         if found is None:
             raise _unknown(key)
         return found
+
+    async def newest(self, *, limit: int = PAGE) -> list[UploadRecord]:
+        """What has come, newest first."""
+        async with self._database.connection() as connection:
+            found = await rows(sql.newest_uploads(connection, limit=limit, **self._of))
+        return [UploadRecord(**row) for row in found]
+
+    async def by_uuid(self, uuid: UUID) -> UploadRecord:
+        """What has come under the key with this uuid. Raises NotFound."""
+        beginning = f"{UPLOADS}{self._organization_id}/{uuid}_"
+        async with self._database.connection() as connection:
+            found = await sql.upload_beginning(connection, beginning=beginning, now=self._clock.now(), **self._of)
+        if found is None:
+            raise NotFound(f"there is no file {uuid}")
+        return UploadRecord(**found)
+
+    async def rename(self, key: str, name: str) -> None:
+        async with self._database.connection() as connection:
+            await sql.name_upload(connection, key=key, name=name, **self._of)
+
+    async def delete(self, key: str) -> None:
+        """Raises Conflict where a campaign has its contacts from it."""
+        async with self._database.connection() as connection:
+            if await sql.delete_upload(connection, key=key, **self._of) is None:
+                raise Conflict("a campaign has its contacts from this file: it stays")
+        await asyncio.to_thread(self._files.delete, key)
 
     async def purge(self, now: datetime) -> int:
         """Delete what nobody used for a week, and the remains of uploads that broke off; how many files went."""

@@ -65,7 +65,7 @@ class Webhooks:
         format: str = STANDARD,
         active: bool = True,
     ) -> WithSecret:
-        """It hears of what happens from now on. kinds: of this format's messages, () is all. Raises Invalid, Conflict."""
+        """It hears of what happens from now on. kinds: of messages of its format. Raises Invalid, Conflict."""
         self._check(format, url, kinds)
         secret = _secret(format, secret)
         async with self._database.transaction() as connection:

@@ -97,7 +97,7 @@ class Turn:
             now=self.now,
             limit=limit,
         )
-        return [claim(row) for row in sorted(await rows(found), key=lambda row: row["due_at"])]
+        return [claim(row) for row in sorted(await rows(found), key=lambda row: (row["due_at"], row["id"]))]
 
     async def claim_fresh(self, campaign: Campaign, cursor: Cursor, limit: int) -> list[Claim]:
         found = sql.claim_fresh(

@@ -8,7 +8,15 @@ from datetime import datetime
 from typing import Any
 
 import act_loop
-from vapi import AssistantOverrides, AsyncVapi, CreateCustomerDto, DialPlanEntry, SchedulePlan, Vapi
+from vapi import (
+    AssistantOverrides,
+    AsyncVapi,
+    CreateCustomerDto,
+    CreateVapiPhoneNumberDto,
+    DialPlanEntry,
+    SchedulePlan,
+    Vapi,
+)
 from vapi.core.api_error import ApiError
 
 
@@ -97,12 +105,81 @@ class Acts:
 
     # --- around them -----------------------------------------------------------------------------
 
-    async def refused(self, method: str, **arguments: Any) -> Any:
+    async def assistant(self, **definition: Any) -> Any:
+        """One from its creation to its end: what each answer said."""
+        assistants = self.client.assistants
+        made = await done(assistants.create(**definition))
+        got = await done(assistants.get(made.id))
+        changed = await done(assistants.update(made.id, first_message="Good day"))
+        listed = await done(assistants.list(limit=5))
+        deleted = await done(assistants.delete(made.id))
+        return {
+            "same": made.id == got.id == changed.id == deleted.id,
+            "said": [each.first_message for each in (made, got, changed)],
+            "names": [each.name for each in listed],
+            "left": [each.name for each in await done(assistants.list())],
+        }
+
+    async def phone_number(self, name: str) -> Any:
+        numbers = self.client.phone_numbers
+        made = await done(numbers.create(request=CreateVapiPhoneNumberDto(provider="vapi", name=name)))
+        changed = await done(numbers.update(made.id, request={"provider": "vapi", "name": "renamed"}))
+        page = await done(numbers.phone_number_controller_find_all_paginated(limit=10))
+        listed = await done(numbers.list(limit=10))
+        deleted = await done(numbers.delete(made.id))
+        left = await done(numbers.list())
+        return {
+            "provider": made.provider,
+            "number": made.number,
+            "names": [made.name, changed.name, deleted.name],
+            "listed": made.id in [each.id for each in listed],
+            "paged": (page.metadata.total_items, made.id in [each.id for each in page.results]),
+            "left": made.id in [each.id for each in left],
+        }
+
+    async def call(self, number: str, **more: Any) -> Any:
+        return call_shown(await done(self.client.calls.create(customer=customer(number=number), **more)))
+
+    async def calls(self, numbers: list[str], **more: Any) -> Any:
+        """One request for several."""
+        batch = await done(self.client.calls.create(customers=[customer(number=number) for number in numbers], **more))
+        return {
+            "made": [each.customer.number for each in batch.results],
+            "errors": [(each.customer.number, each.error) for each in batch.errors],
+        }
+
+    async def get_call(self, id: str) -> Any:
+        return call_shown(await done(self.client.calls.get(id)))
+
+    async def list_calls(self, **filters: Any) -> Any:
+        return [call_shown(each) for each in await done(self.client.calls.list(**read(filters)))]
+
+    async def name_call(self, id: str, name: str) -> Any:
+        return call_shown(await done(self.client.calls.update(id, name=name)))
+
+    async def delete_call(self, id: str) -> Any:
+        return call_shown(await done(self.client.calls.delete(id)))
+
+    async def file(self, name: str, content: str) -> Any:
+        files = self.client.files
+        made = await done(files.create(file=(name, content.encode(), "text/csv")))
+        got = await done(files.get(made.id))
+        listed = await done(files.list())
+        deleted = await done(files.delete(made.id))
+        return {
+            "name": got.name,
+            "bytes": got.bytes,
+            "listed": [each.id for each in listed] == [made.id],
+            "deleted": deleted.id == made.id,
+            "left": len(await done(files.list())),
+        }
+
+    async def refused(self, method: str, group: str = "campaigns", **arguments: Any) -> Any:
         """What a call of this method is refused with, and how often it was made: the client repeats some."""
         asked = []
         with_count = count_requests(self.client, asked)
         try:
-            await done(getattr(self.campaigns, method)(**read(arguments)))
+            await done(getattr(getattr(self.client, group), method)(**read(arguments)))
         except ApiError as refusal:
             return {"status": refusal.status_code, "body": refusal.body, "requests": len(asked)}
         finally:
@@ -159,6 +236,18 @@ def shown(campaign: Any) -> dict[str, Any]:
         "dial_plan": [
             (entry.phone_number_id, [each.number for each in entry.customers]) for entry in campaign.dial_plan or ()
         ],
+    }
+
+
+def call_shown(call: Any) -> dict[str, Any]:
+    assert isinstance(call.created_at, datetime), call.created_at
+    return {
+        **{
+            name: getattr(call, name)
+            for name in ("id", "name", "status", "ended_reason", "assistant_id", "campaign_id")
+        },
+        "number": call.customer.number,
+        "transcript": call.artifact.transcript if call.artifact else None,
     }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from people import draft, numbers, started
+from receiver import Request, receiving
 from site_of import CALLS, OpenSite, Site
 from vapi_of import (
     ANSWERED,
@@ -31,11 +33,16 @@ pytestmark = pytest.mark.asyncio
 
 HOUR = timedelta(hours=1)
 TALKS = {**CALLS, "talk_seconds": [1, 1]}  # long enough for a sentence
-SLOW = {**CALLS, "talk_seconds": [5, 5]}
+SLOW = {**CALLS, "talk_seconds": [2, 2]}
 
 
 def later(**delta: float) -> str:
     return (datetime.now(UTC) + timedelta(**delta)).isoformat().replace("+00:00", "Z")
+
+
+def answer_json(status: int, body: Any) -> bytes:
+    text = json.dumps(body).encode()
+    return f"HTTP/1.1 {status} Words\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text
 
 
 def greeting(text: str) -> dict[str, Any]:
@@ -274,8 +281,13 @@ SHAPES: list[Any] = [
     ({"dialPlan": [{"phoneNumberId": str(uuid4()), "customers": []}]}, "only one of phoneNumberId and dialPlan"),
     (
         {"phoneNumberId": None, "dialPlan": [{"phoneNumberId": str(uuid4()), "customers": []}]},
+        "dialPlan must have 1 to 10,000 customers, not 0",
+    ),
+    (
+        {"phoneNumberId": None, "dialPlan": [{"phoneNumberId": str(uuid4()), "customers": [{"number": BUSY}]}]},
         "customers belong into the entries of dialPlan: give one of them",
     ),
+    ({"customers": [{"number": ANSWERED}] * 10_001}, "customers: List should have at most 10000 items"),
     ({"name": ""}, "name: String should have at least 1 character"),
     ({"name": None}, "name: Field required"),
     ({"maxConcurrency": 0}, "maxConcurrency: Input should be greater than or equal to 1"),
@@ -389,7 +401,7 @@ async def test_what_may_not_be_as_it_was_meant_is_told(site: Site) -> None:
     assert campaign["warnings"] == [
         "unknown field 'colour' was ignored",
         "assistantOverrides.firstMessage is kept and has no effect: calls are made as the agent is defined",
-        "1 customers have an extension: it is a variable, and is not dialled",
+        "an extension is a variable, and is not dialled; customers with one: 1",
         "customers.1: the number is there before; it is called once, as the first customer",
         "serverMessages without server.url are sent nowhere",
     ]
@@ -410,6 +422,55 @@ async def test_the_secrets_of_a_server_are_kept_sealed_and_shown_to_nobody(site:
     kept = str((await vapi.record(campaign["id"])).extras)
     assert "s3cret" not in kept
     assert "t0ken" not in kept
+
+
+async def test_each_call_is_checked_before_it_goes_out(site: Site) -> None:
+    vapi = Vapi(site)
+    a, b = numbers(2)
+
+    async def check(request: Request) -> bytes:
+        eligible = request.message["message"]["contact"]["number"] == a
+        return answer_json(200, {"eligible": eligible})
+
+    async with receiving(check) as receiver, site.working():
+        server = {"url": receiver.url, "secret": "s3cret-word"}
+        campaign = await vapi.created(a, b, server=server, serverMessages=[], predialPlan={"enabled": True})
+        await vapi.until(campaign["id"], status="ended")
+
+    contacts = (await vapi.contacts(campaign["id"]))["results"]
+    assert statuses(contacts) == {a: "contact.completed", b: "contact.predial-failed"}
+    assert (await vapi.contacts(campaign["id"], status="contact.predial-failed"))["metadata"]["totalItems"] == 1
+    counters = (await vapi.summary(campaign["id"]))["contactCounters"]
+    assert (counters["completed"], counters["predialFailed"], counters["skipped"]) == (1, 1, 0)
+    asked = {request.message["message"]["contact"]["number"]: request for request in receiver.requests}
+    assert set(asked) == {a, b}
+    assert asked[a].headers["x-vapi-secret"] == "s3cret-word"
+    assert asked[a].message["message"]["type"] == "campaign.predial"
+    assert asked[a].message["message"]["campaignId"] == campaign["id"]
+
+
+async def test_a_plan_that_is_off_is_kept_and_checks_nothing(site: Site) -> None:
+    campaign = await Vapi(site).created(ANSWERED, predialPlan={"enabled": False})
+
+    assert campaign["predialPlan"] == {"enabled": False}
+    assert (await Vapi(site).record(campaign["id"])).screening is None
+
+
+async def test_its_server_hears_of_this_campaign_alone(site: Site) -> None:
+    vapi = Vapi(site)
+    a, b = numbers(2)
+
+    async with receiving() as receiver, site.working():
+        server = {"url": receiver.url}
+        heard = await vapi.created(a, server=server, serverMessages=["campaign.started", "campaign.ended"])
+        other = await vapi.created(b)
+        await vapi.until(heard["id"], status="ended")
+        await vapi.until(other["id"], status="ended")
+        await receiver.got(2)
+
+    assert {message["message"]["type"] for message in receiver.messages} == {"campaign.started", "campaign.ended"}
+    assert {message["message"]["campaignId"] for message in receiver.messages} == {heard["id"]}
+    assert (await site.call("GET", "/webhooks"))["webhooks"] == []
 
 
 # --- repeated -------------------------------------------------------------------------------------
@@ -668,6 +729,37 @@ async def test_before_it_starts_all_of_it_can_be_changed(site: Site) -> None:
     assert await vapi.called_from(campaign["id"]) == {ANSWERED: "+15005550101"}
 
 
+async def test_before_it_starts_a_dial_plan_can_take_the_place_of_its_customers_and_go_again(site: Site) -> None:
+    vapi = Vapi(site)
+    first, second = await vapi.numbers("+15005550100", "+15005550101")
+    a, b, c = numbers(3)
+    campaign = await vapi.created(
+        a, b, schedulePlan={"earliestAt": later(days=1)}, assistantOverrides={"variableValues": {"offer": "spring"}}
+    )
+    path = f"/campaign/{campaign['id']}"
+    plan = [
+        {"phoneNumberId": first, "customers": [{"number": b, "name": "Ben"}]},
+        {"phoneNumberId": second, "customers": [{"number": c}]},
+    ]
+
+    planned = await vapi.call("PATCH", path, "Campaign", json={"dialPlan": plan})
+    again = await vapi.call("PATCH", path, "Campaign", json={"phoneNumberId": second})
+
+    offer = {"assistantOverrides": {"variableValues": {"offer": "spring"}}}
+    assert [entry["phoneNumberId"] for entry in planned["dialPlan"]] == [first, second]
+    assert [entry["customers"] for entry in planned["dialPlan"]] == [
+        [{"number": b, "name": "Ben", **offer}], [{"number": c, **offer}],
+    ]  # fmt: skip
+    assert not {"customers", "phoneNumberId"} & set(planned)
+    assert planned["callsCounterScheduled"] == 2
+    assert again["phoneNumberId"] == second
+    assert [customer["number"] for customer in again["customers"]] == [b, c]
+    await vapi.call("PATCH", path, json={"schedulePlan": {"earliestAt": later()}})
+    async with site.working():
+        await vapi.until(campaign["id"], status="ended")
+    assert await vapi.called_from(campaign["id"]) == {b: "+15005550101", c: "+15005550101"}
+
+
 async def test_once_it_has_started_its_name_alone_can_be_changed(site: Site) -> None:
     vapi = Vapi(site)
     campaign = await vapi.created(ANSWERED)
@@ -889,6 +981,19 @@ async def test_what_no_route_answers_is_told_as_the_contract_does(site: Site) ->
     assert await vapi.refused("PUT", "/campaign", 405, json={}) == "Method Not Allowed"
     message = await vapi.refused("POST", "/campaign", 400, content=b"{", headers={"Content-Type": "application/json"})
     assert message == ["1: JSON decode error"]
+    message = await vapi.refused("POST", "/campaign", 400, json={"name": "a\0b"})
+    assert message == "a text holds a NUL character, which cannot be stored; remove it"
+
+
+async def test_the_door_has_a_document_of_its_own(site: Site) -> None:
+    document = (await site.http.get("/vapi/openapi.json")).json()
+
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert {"/campaign", "/campaign/{id}", "/v2/campaign", "/v2/campaign/{id}", "/v2/campaign/{id}/contacts"} <= set(
+        document["paths"]
+    )
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    assert all("400" in operation["responses"] for operation in operations)
 
 
 async def test_a_repeated_key_of_another_request_is_refused(site: Site) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
-from contract import VAPI, conforms
 from people import app_of
+from published import VAPI, conforms
 from site_of import CALLS, Site
 
 from dialplane.engine.attempt_views import AttemptFilter, AttemptRecord, Paging

@@ -37,3 +37,14 @@ ALTER TABLE webhook
     ADD walked_to   bigint;                     -- of an ended campaign, contacts up to this one were told; null: no need
 CREATE INDEX webhook_campaign ON webhook (organization_id, campaign_id) WHERE campaign_id IS NOT NULL;
 CREATE INDEX event_campaign ON event (organization_id, campaign_id, transaction_id, id);
+
+-- What was said of a call besides whom it calls, by the uuid that people know it by: an attempt's, or the contact's where a
+-- call was planned for later.
+CREATE TABLE call_note (
+    organization_id bigint NOT NULL REFERENCES organization (id),
+    uuid            uuid NOT NULL,
+    name            text,
+    plan            jsonb,                  -- {"earliestAt": …, "latestAt": …}, as it is answered again
+    updated_at      timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, uuid)
+);

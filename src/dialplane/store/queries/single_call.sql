@@ -1,14 +1,14 @@
 -- Single calls: contacts of hidden campaigns that stay open, one campaign for each agent, carrier and choice of numbers.
 
 -- name: hidden_campaign(organization_id, agent_id, carrier_id, number_ids)^
--- The latest one; those before it have been ended by somebody.
+-- The latest one; those before it have been ended by somebody. Planned calls have campaigns of their own.
 SELECT id, state FROM campaign
 WHERE organization_id = :organization_id AND hidden AND agent_id = :agent_id AND carrier_id = :carrier_id
-  AND number_ids = :number_ids::bigint[]
+  AND number_ids = :number_ids::bigint[] AND extras IS NULL
 ORDER BY id DESC LIMIT 1;
 
 -- name: single_contact(organization_id, campaign_id, to_number)^
-SELECT id, state, attempts FROM contact
+SELECT id, uuid, state, attempts FROM contact
 WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND to_number = :to_number;
 
 -- name: single_attempt(organization_id, contact_id, after)^

@@ -28,3 +28,24 @@ WHERE organization_id = :organization_id AND used_at < :before AND key IN (
     ORDER BY u.key LIMIT :limit
 )
 RETURNING key;
+
+-- name: newest_uploads(organization_id, limit)
+SELECT key, name, content_type, bytes, created_at, received_at FROM upload
+WHERE organization_id = :organization_id AND received_at IS NOT NULL ORDER BY created_at DESC, key LIMIT :limit;
+
+-- name: upload_beginning(organization_id, beginning, now)^
+-- Its key begins so; whoever looks at it keeps it from the purge.
+UPDATE upload SET used_at = :now
+WHERE organization_id = :organization_id AND starts_with(key, :beginning) AND received_at IS NOT NULL
+RETURNING key, name, content_type, bytes, created_at, received_at;
+
+-- name: name_upload(organization_id, key, name)!
+UPDATE upload SET name = :name WHERE organization_id = :organization_id AND key = :key;
+
+-- name: delete_upload(organization_id, key)$
+-- No row where a campaign has it.
+DELETE FROM upload u
+WHERE u.organization_id = :organization_id AND u.key = :key
+  AND NOT EXISTS (SELECT FROM contact_file f WHERE f.organization_id = :organization_id AND f.key = u.key)
+  AND NOT EXISTS (SELECT FROM campaign c WHERE c.organization_id = :organization_id AND c.source = u.key)
+RETURNING u.key;

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from dialplane import __version__
-from dialplane.api.contracts.dialnexa import call_logs, campaigns, leads
+from dialplane.api.contracts.dialnexa import agents, batch_calls, call_logs, calls, campaigns, leads, user_webhooks
 from dialplane.api.contracts.dialnexa.errors import Error, add_handlers
 from dialplane.api.route import Route
 
@@ -39,7 +39,12 @@ def build_door(app: FastAPI) -> FastAPI:
     door.state = app.state
     add_handlers(door)
     current = APIRouter(prefix=VERSION, route_class=Route, responses=ERRORS)
-    for routes in (campaigns, leads, call_logs):
+    for routes in (campaigns, leads, call_logs, batch_calls, calls, agents, user_webhooks):
         current.include_router(routes.router)
     door.include_router(current)
+    # As DialNexa's own client for Python calls them.
+    unversioned = APIRouter(route_class=Route, responses=ERRORS)
+    for routes in (batch_calls, calls, agents):
+        unversioned.include_router(routes.router)
+    door.include_router(unversioned, include_in_schema=False)
     return door

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -11,8 +11,8 @@ from uuid import UUID
 from fastapi.exceptions import RequestValidationError
 
 from dialplane.api.contracts.vapi.callers import Line
-from dialplane.api.contracts.vapi.requests import CreateCampaign, Target
-from dialplane.api.contracts.vapi.shapes import MOST_CUSTOMERS, Customer, variable_values
+from dialplane.api.contracts.vapi.requests import Target
+from dialplane.api.contracts.vapi.shapes import MOST_CUSTOMERS, Customer
 from dialplane.core.attempt import ContactState
 from dialplane.engine.additions import LateContact, Rejected, check
 from dialplane.engine.standings import Standings
@@ -42,9 +42,8 @@ class _Entry:
     number: UUID | None
 
 
-def contacts_of(body: Target, line: Line, required: frozenset[str]) -> Called:
-    """Raises RequestValidationError with a sentence for each customer who cannot be called."""
-    common = common_values(body)
+def contacts_of(body: Target, line: Line, required: frozenset[str], common: Mapping[str, str]) -> Called:
+    """common: variables of all. Raises RequestValidationError with a sentence for each who cannot be called."""
     contacts: list[tuple[Place, LateContact]] = []
     faults: list[dict[str, Any]] = []
     extended = 0
@@ -66,26 +65,25 @@ def contacts_of(body: Target, line: Line, required: frozenset[str]) -> Called:
         contacts.append((entry.place, replace(contact, phone_number=checked.to_number)))
     if faults:
         raise RequestValidationError(faults)
-    warnings = [f"{extended} customers have an extension: it is a variable, and is not dialled"] if extended else []
+    warnings = [f"an extension is a variable, and is not dialled; customers with one: {extended}"] if extended else []
     return _once(contacts, warnings)
 
 
 async def duplicated(
-    app: App, source: CampaignRecord, body: CreateCampaign, line: Line, required: frozenset[str]
+    app: App, source: CampaignRecord, line: Line, required: frozenset[str], common: Mapping[str, str]
 ) -> Called:
-    """The contacts of another campaign, removed ones left out, with the variables of this request before theirs.
+    """The contacts of a campaign, removed ones left out. common: variables of all, in the place of theirs.
 
     Raises Invalid for none, for more than a campaign of this contract has, and for one without a variable.
     """
     progress = (await app.campaigns.progress([source.id]))[source.id]
     if progress.total > MOST_CUSTOMERS:
         raise Invalid(
-            f"duplicateFromCampaignId: it has {progress.total:,} contacts, and a campaign must not have more than "
+            f"'{source.name}' has {progress.total:,} contacts, and a campaign must not have more than "
             f"{MOST_CUSTOMERS:,} customers"
         )
     standings = Standings(app.database, app.organization_id)
     page = await standings.page(source, progress, limit=MOST_CUSTOMERS)
-    common = common_values(body)
     contacts = [
         LateContact(
             phone_number=found.to_number,
@@ -97,16 +95,11 @@ async def duplicated(
         if found.state is not ContactState.REMOVED
     ]
     if not contacts:
-        raise Invalid("duplicateFromCampaignId: it has no contacts; give customers")
+        raise Invalid(f"'{source.name}' has no contacts; give customers")
     for contact in contacts:
         if isinstance(rejected := check(contact, None, required), Rejected):
-            raise Invalid(f"duplicateFromCampaignId: {rejected}")
+            raise Invalid(f"contacts of '{source.name}': {rejected}")
     return Called(contacts, ())
-
-
-def common_values(body: Any) -> dict[str, str]:
-    """Variables that all customers of a request share."""
-    return variable_values(getattr(body, "assistant_overrides", None), getattr(body, "squad_overrides", None))
 
 
 def _entries(body: Any) -> Iterator[_Entry]:

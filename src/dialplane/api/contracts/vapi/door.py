@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from dialplane import __version__
-from dialplane.api.contracts.vapi import campaigns
+from dialplane.api.contracts.vapi import assistants, calls, campaigns, files, phone_numbers, squads
 from dialplane.api.contracts.vapi.errors import Error, add_handlers
 from dialplane.api.route import Route
 
@@ -40,7 +40,7 @@ def build_door(app: FastAPI) -> FastAPI:
     door.state = app.state
     add_handlers(door)
     routes = APIRouter(route_class=Route, responses=ERRORS)
-    for module in (campaigns,):
+    for module in (campaigns, assistants, squads, phone_numbers, calls, files):
         routes.include_router(module.router)
     door.include_router(routes)
     return door

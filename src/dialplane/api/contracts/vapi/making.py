@@ -18,7 +18,7 @@ from dialplane.api.contracts.vapi.customers import Called, contacts_of, duplicat
 from dialplane.api.contracts.vapi.listing import NO_CAMPAIGN
 from dialplane.api.contracts.vapi.requests import CreateCampaign, as_json
 from dialplane.api.contracts.vapi.servers import Listener, listener_of
-from dialplane.api.contracts.vapi.shapes import VARIABLES, SchedulePlan
+from dialplane.api.contracts.vapi.shapes import VARIABLES, SchedulePlan, variable_values
 from dialplane.api.contracts.vapi.showing import DOOR, told
 from dialplane.core.campaign import CampaignState, Policies
 from dialplane.core.retry import RetryPolicy
@@ -138,15 +138,18 @@ async def _order(server: Server, app: App, body: CreateCampaign, now: datetime) 
     source = await _source(app, body.duplicate_from_campaign_id)
     caller = await agent_of(app, body, source)
     line = await line_of(app, body, source)
-    if body.customers is None and body.dial_plan is None:
-        assert source is not None, "the request has customers, or is for a duplicate"
-        called = await duplicated(app, source, body, line, caller.required)
-    else:
-        called = contacts_of(body, line, caller.required)
     listener = listener_of(server, body, source)
     plan = body.schedule_plan or _plan_of(source, now)
     kept = {} if source is None else {name: value for name, value in told(source).items() if name != "schedulePlan"}
-    extras = kept | body.told() | listener.extras | {"target": caller.target, "dialPlan": line.own}
+    told_now = kept | body.told()
+    if body.customers is None and body.dial_plan is None:
+        assert source is not None, "the request has customers, or is for a duplicate"
+        newly = variable_values(body.assistant_overrides, body.squad_overrides)
+        called = await duplicated(app, source, line, caller.required, newly)
+    else:
+        common = variable_values(told_now.get("assistantOverrides"), told_now.get("squadOverrides"))
+        called = contacts_of(body, line, caller.required, common)
+    extras = told_now | listener.extras | {"target": caller.target, "dialPlan": line.own}
     if plan is not None:
         extras["schedulePlan"] = as_json(plan)
     warnings = [

@@ -66,8 +66,10 @@ class Target(CamelBody):
         for name, meant in self.meant().items():
             if meant in GUARDED:
                 raise ValueError(f"unknown field '{name}'; did you mean '{meant}'?")
-        if sum(len(entry.customers) for entry in self.dial_plan or ()) > MOST_CUSTOMERS:
-            raise ValueError(f"dialPlan must not have more than {MOST_CUSTOMERS:,} customers")
+        if self.dial_plan is not None:
+            customers = sum(len(entry.customers) for entry in self.dial_plan)
+            if not 1 <= customers <= MOST_CUSTOMERS:
+                raise ValueError(f"dialPlan must have 1 to {MOST_CUSTOMERS:,} customers, not {customers:,}")
         return self
 
     def target(self) -> str | None:
@@ -103,8 +105,6 @@ class CreateCampaign(Target):
             raise ValueError("phoneNumberId or dialPlan must be given")
         if self.dial_plan is None and not self.customers:
             raise ValueError("customers must be given, one or more, unless a dialPlan has them")
-        if self.dial_plan is not None and not any(entry.customers for entry in self.dial_plan):
-            raise ValueError("dialPlan must have one customer or more")
         return self
 
     def told(self) -> dict[str, Any]:

@@ -84,7 +84,8 @@ async def summaries(app: App, records: Sequence[CampaignRecord], *, counters: bo
 
 
 def contact_with_outcome(contact: ContactStanding) -> ContactWithOutcome:
-    ended = contact.standing in (Standing.CALLED, Standing.NOT_PLACED)
+    """Of one that was skipped, the reason is ours: `expired`, `cancelled`, `do_not_call`."""
+    called = contact.standing in (Standing.CALLED, Standing.NOT_PLACED)
     return ContactWithOutcome(
         id=contact.uuid,
         number=contact.to_number,
@@ -92,7 +93,7 @@ def contact_with_outcome(contact: ContactStanding) -> ContactWithOutcome:
         status=CONTACT_STATUSES[contact.standing],
         call_id=contact.call,
         dispatched_at=contact.dispatched_at,
-        ended_reason=call_ended_reason(contact.disposition) if ended and contact.disposition else None,
+        ended_reason=call_ended_reason(contact.disposition) if called and contact.disposition else contact.reason,
         external_id=contact.external_id,
     )
 
