@@ -29,7 +29,8 @@ test: $(VENV)/.test $(CLIENTS:%=$(VENV)/clients/%/.made)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest tests/chaos
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/chaos
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format

@@ -325,7 +325,7 @@ class Server:
         return People(self.database)
 
     async def prepare(self) -> int:
-        """What a server begins with: the queue, the default organization with the examples and the operator's own key."""
+        """What a server begins with: the queue, the default organization with the examples, the operator's own key."""
         await install(self.database)
         organization_id = await catalog.ensure_organization(self.database)
         await self.provision(organization_id)
@@ -375,9 +375,7 @@ class Server:
             contacts=contacts,
             contact_book=ContactBook(database, organization_id, campaigns),
             files=self.files,
-            uploads=Uploads(
-                database, clock, self.files, organization_id, max_bytes=self.settings.max_upload_bytes
-            ),
+            uploads=Uploads(database, clock, self.files, organization_id, max_bytes=self.settings.max_upload_bytes),
             intake=intake,
             reports=Reports(database, campaigns, intake, self.agents, organization_id),
             attempts=Attempts(database, organization_id),
@@ -411,9 +409,7 @@ class Server:
 
     def jobs(self) -> Jobs:
         """The background work of all organizations, for one process to carry out."""
-        return Jobs(
-            self.database, {IMPORT: (self._import, 1)}, loops=[self.deliveries().run], hourly=self._purge
-        )
+        return Jobs(self.database, {IMPORT: (self._import, 1)}, loops=[self.deliveries().run], hourly=self._purge)
 
     async def _purge(self) -> None:
         now = self.clock.now()

@@ -29,7 +29,7 @@ async def opened(database: Database, settings: Settings) -> AsyncIterator[Site]:
     attach(app, server)
     http = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     serving = asyncio.create_task(http.serve())
-    while not http.started:  # noqa: ASYNC110  (uvicorn tells nobody when it listens)
+    while not http.started:
         await asyncio.sleep(0.005)
     port = http.servers[0].sockets[0].getsockname()[1]
     async with AsyncExitStack() as stack:

@@ -66,6 +66,6 @@ async def completed(site: Site, contacts: str | Sequence[str], *, of: str = "def
     """A campaign that has run to its end."""
     campaign_id = await started(site, contacts, of=of, **options)
     async with site.working(of), asyncio.timeout(30):
-        while (await app_of(site, of).campaigns.get(campaign_id)).state is not CampaignState.COMPLETED:  # noqa: ASYNC110
+        while (await app_of(site, of).campaigns.get(campaign_id)).state is not CampaignState.COMPLETED:
             await asyncio.sleep(0.01)
     return campaign_id

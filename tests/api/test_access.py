@@ -265,7 +265,7 @@ async def test_while_the_first_is_being_answered_the_second_is_409(site: Site) -
         lock = "SELECT FROM organization WHERE id = $1 FOR NO KEY UPDATE"
         await connection.execute(lock, site.organizations["default"])
         first = asyncio.create_task(repeated(site, "k-1"))
-        while not await connection.fetchval("SELECT count(*) FROM idempotent_request"):  # noqa: ASYNC110
+        while not await connection.fetchval("SELECT count(*) FROM idempotent_request"):
             await asyncio.sleep(0.01)
 
         second = await repeated(site, "k-1")
@@ -345,13 +345,13 @@ async def test_a_request_that_is_cancelled_may_be_repeated(site: Site) -> None:
     ends.append(asyncio.Event())
     async with await odd_client(site) as client:
         first = asyncio.create_task(client.post("/api/v1/wait"))
-        while not await remembered(site):  # noqa: ASYNC110
+        while not await remembered(site):
             await asyncio.sleep(0.01)
 
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-        while await remembered(site):  # noqa: ASYNC110
+        while await remembered(site):
             await asyncio.sleep(0.01)
 
         ends[-1].set()

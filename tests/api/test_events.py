@@ -165,7 +165,7 @@ async def table(site: Site, campaign_id: int, *, of: str = "default") -> list[st
 async def polled(hub: Hub, times: int) -> None:
     """Until feeds have been read that often again."""
     polls = hub.polls + times
-    while hub.polls < polls:  # noqa: ASYNC110
+    while hub.polls < polls:
         await asyncio.sleep(0.01)
 
 
@@ -329,7 +329,7 @@ async def test_nobody_reads_the_feed_when_nobody_listens(site: Site, hub: Hub) -
     async with listening(site, f"/campaign/{campaign_id}/events") as client:
         await client.until(lambda: bool(client.named("progress")))
     async with asyncio.timeout(5):
-        while hub._topics:  # noqa: ASYNC110
+        while hub._topics:
             await asyncio.sleep(0.01)
     polls = hub.polls
 

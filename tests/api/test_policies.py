@@ -292,6 +292,9 @@ def test_an_uploads_url_stands_for_its_key() -> None:
         ({"workflow_id": 2**63}, "less than or equal to 9223372036854775807"),
         ({"max_concurrency": 0}, "greater than or equal to 1"),
         ({"default_region": "XX"}, "there is no region 'XX'"),
+        ({"time_slot": []}, "unknown field 'time_slot'; did you mean 'time_slots'?"),
+        ({"call_hours": {}}, "unknown field 'call_hours'; did you mean 'calling_hours'?"),
+        ({"time_zone": "UTC"}, "unknown field 'time_zone'; did you mean 'timezone'?"),
         ({"rate_limit_per_second": 0}, "greater than or equal to 0.001"),
     ],
 )

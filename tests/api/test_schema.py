@@ -67,7 +67,7 @@ def address(server: Mapping[str, Any], schema: str, tmp_path: Path) -> Iterator[
 
         http = uvicorn.Server(uvicorn.Config(build_api(ours), port=0, log_config=None))
         serving = asyncio.create_task(http.serve())
-        while not http.started:  # noqa: ASYNC110
+        while not http.started:
             await asyncio.sleep(0.01)
         found.append(Address(f"http://127.0.0.1:{http.servers[0].sockets[0].getsockname()[1]}", new_key))
         ready.set()

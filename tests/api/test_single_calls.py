@@ -45,7 +45,7 @@ async def attempts(site: Site) -> list[dict[str, Any]]:
 
 async def ended(site: Site, count: int) -> list[dict[str, Any]]:
     async with asyncio.timeout(20):
-        while len([row for row in await attempts(site) if row["ended_at"]]) < count:  # noqa: ASYNC110
+        while len([row for row in await attempts(site) if row["ended_at"]]) < count:
             await asyncio.sleep(0.02)
     return await attempts(site)
 
@@ -55,7 +55,7 @@ async def working(site: Site) -> AsyncIterator[None]:
     """A worker that has said that it lives."""
     async with site.working(), asyncio.timeout(20):
         async with site.server.database.connection() as connection:
-            while not await connection.fetchval("SELECT count(*) FROM worker"):  # noqa: ASYNC110
+            while not await connection.fetchval("SELECT count(*) FROM worker"):
                 await asyncio.sleep(0.01)
         yield
 

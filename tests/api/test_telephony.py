@@ -577,7 +577,7 @@ async def until_reached(site: Site, campaign_id: int, reached: int) -> None:
 async def _until(site: Site, campaign_id: int, measure: str, value: int) -> None:
     campaigns = site.server.of(site.organizations["default"]).campaigns
     async with asyncio.timeout(20):
-        while getattr((await campaigns.progress([campaign_id]))[campaign_id], measure) != value:  # noqa: ASYNC110
+        while getattr((await campaigns.progress([campaign_id]))[campaign_id], measure) != value:
             await asyncio.sleep(0.02)
 
 
@@ -587,7 +587,7 @@ async def turns(site: Site, count: int) -> None:
         for _ in range(count):
             async with site.server.database.connection() as connection:
                 await connection.execute("UPDATE organization SET next_turn_at = now() - interval '1 hour'")
-                while await connection.fetchval(  # noqa: ASYNC110
+                while await connection.fetchval(
                     "SELECT count(*) FROM organization WHERE next_turn_at < now() - interval '30 minutes'"
                 ):
                     await asyncio.sleep(0.01)

@@ -297,10 +297,10 @@ async def test_a_body_that_breaks_off_leaves_nothing_and_the_link_still_works(si
     writer.write(f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\n{head}\r\n\r\n".encode() + part)
     await writer.drain()
     async with asyncio.timeout(5):
-        while not kept(site):  # noqa: ASYNC110  (the disk tells nobody)
+        while not kept(site):
             await asyncio.sleep(0.005)
         writer.close()
-        while kept(site):  # noqa: ASYNC110
+        while kept(site):
             await asyncio.sleep(0.005)
 
     with pytest.raises(NotFound, match="has not been uploaded yet"):
@@ -319,9 +319,9 @@ async def test_a_body_that_stops_coming_is_given_up(site: Site, monkeypatch: pyt
 
     putting = asyncio.create_task(site.http.put(link["upload_url"], content=stalling()))
     async with asyncio.timeout(5):
-        while not kept(site):  # noqa: ASYNC110
+        while not kept(site):
             await asyncio.sleep(0.005)
-        while kept(site):  # noqa: ASYNC110
+        while kept(site):
             await asyncio.sleep(0.005)
     released.set()
 
@@ -433,7 +433,7 @@ async def called(site: Site) -> Mapping[str, Any]:
     await app.intake.run(campaign_id, (await app.agent_of(campaign_id)).variables())
     async with site.working(), asyncio.timeout(20):
         await app.campaigns.start(campaign_id)
-        while (await app.campaigns.get(campaign_id)).state != "completed":  # noqa: ASYNC110
+        while (await app.campaigns.get(campaign_id)).state != "completed":
             await asyncio.sleep(0.02)
     async with app.database.connection() as connection:
         return dict(await connection.fetchrow("SELECT id, uuid, transcript FROM attempt"))

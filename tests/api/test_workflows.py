@@ -315,7 +315,7 @@ async def transcripts(site: Site, campaign_id: int) -> list[tuple[int, list[str]
 async def completed(site: Site, campaign_id: int) -> None:
     app = site.server.of(site.organizations["default"])
     async with asyncio.timeout(20):
-        while (await app.campaigns.get(campaign_id)).state != "completed":  # noqa: ASYNC110
+        while (await app.campaigns.get(campaign_id)).state != "completed":
             await asyncio.sleep(0.02)
 
 

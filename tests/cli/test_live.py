@@ -21,8 +21,9 @@ def campaign(**changes: object) -> CampaignRecord:
     given: dict[str, object] = {
         "id": 7, "uuid": uuid4(), "name": "reminders", "state": CampaignState.RUNNING, "state_reason": "",
         "keep_open": False, "agent_id": 1, "agent_name": "a", "agent_version": 1, "carrier_id": 1, "carrier_name": "c",
-        "parent_id": None, "source": "", "number_ids": (), "hidden": False, "policies": Policies(), "variable_names": (),
-        "total": 200, "importing": None, "suspended_until": None, "created_at": NOW, "updated_at": NOW, "starts_at": None, "started_at": NOW, "ended_at": None,
+        "parent_id": None, "source": "", "number_ids": (), "hidden": False, "policies": Policies(),
+        "variable_names": (), "total": 200, "importing": None, "suspended_until": None, "created_at": NOW,
+        "updated_at": NOW, "starts_at": None, "started_at": NOW, "ended_at": None,
     }  # fmt: skip
     return CampaignRecord(**(given | changes))  # type: ignore[arg-type]
 

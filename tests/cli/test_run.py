@@ -161,7 +161,8 @@ def test_a_killed_import_is_finished_and_its_start_is_kept(cli: Cli) -> None:
     process.kill()
     process.communicate()
     campaign = cli.campaigns()[0]
-    assert (campaign["state"], campaign["contacts"]["total"]) == ("draft", 0)
+    assert campaign["state"] == "draft"
+    assert campaign["contacts"]["total"] < 200_000
 
     process = cli.start("run", "--resume", str(campaign["id"]))
     wait_for(lambda: cli.campaigns()[0]["state"] == "scheduled", 60)

@@ -1,4 +1,4 @@
-"""docs/api.md: its requests, made in their order on a fresh server, are answered as it says; its table has all routes."""
+"""docs/api.md: its requests, made in order on a fresh server, are answered as it says; its table has all routes."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ class Bench:
     async def wait_for(self, happened: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> None:
         """In real time, until something has happened."""
         async with asyncio.timeout(seconds):
-            while not await happened():  # noqa: ASYNC110 - what happens is in the database
+            while not await happened():
                 await asyncio.sleep(0.01)
 
     async def wait_until_ended(self, *campaign_ids: int, seconds: float = 20) -> None:

@@ -89,7 +89,7 @@ class Post:
 
     async def until(self, webhook: WithSecret, wanted: Mapping[str, int], *, seconds: float = 20) -> None:
         async with asyncio.timeout(seconds):
-            while await self.states(webhook) != wanted:  # noqa: ASYNC110 - what happens is in the database
+            while await self.states(webhook) != wanted:
                 await asyncio.sleep(0.02)
 
 
@@ -198,7 +198,7 @@ async def test_after_a_killed_process_another_one_goes_on(
 
 async def receiver_has(receiver: Receiver, *, connections: int) -> None:
     async with asyncio.timeout(20):
-        while receiver.connections < connections:  # noqa: ASYNC110 - it counts them before any request
+        while receiver.connections < connections:
             await asyncio.sleep(0.01)
 
 

@@ -18,6 +18,7 @@ NO_TENANT = {
     "all_pending_deliveries",
     "all_webhooks",
     "beat",
+    "calls_to_hang_up",
     "create_organization",
     "due_organizations",
     "due_webhooks",

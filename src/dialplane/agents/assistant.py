@@ -142,9 +142,7 @@ def _text(given: Mapping[str, Any], name: str) -> str:
         raise Invalid(f"{name}: must not be longer than {MOST_SPOKEN_CHARACTERS:,} characters")
     rest = TEMPLATE.sub("", text)
     if "{{" in rest or "}}" in rest or "{%" in rest:
-        raise Invalid(
-            f"{name}: has a template that cannot be filled in here; write a variable as {{{{first_name}}}}"
-        )
+        raise Invalid(f"{name}: has a template that cannot be filled in here; write a variable as {{{{first_name}}}}")
     return text
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import asyncpg
 import structlog
 from fastapi import FastAPI, Request
@@ -10,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from dialplane.engine.sealing import MASK, is_secret
 from dialplane.errors import CarrierError, Conflict, DialplaneError, EnvironmentFault, Invalid, LinesBusy, NotFound
 from dialplane.store.postgres import CONNECTION_FAULTS, describe
 
@@ -71,10 +75,25 @@ async def _misshapen(_: Request, error: Exception) -> JSONResponse:
     """As FastAPI does it, without what JSON cannot carry."""
     assert isinstance(error, RequestValidationError)
     details = [
-        {key: value for key, value in detail.items() if key != "url"} | {"ctx": _told(detail.get("ctx"))}
+        {key: value for key, value in detail.items() if key != "url"}
+        | {"ctx": _told(detail.get("ctx")), "input": _without_secrets(detail)}
         for detail in error.errors()
     ]
     return JSONResponse({"detail": jsonable_encoder(details, custom_encoder={float: _finite})}, 422)
+
+
+def _without_secrets(detail: Mapping[str, Any]) -> Any:
+    """What was sent, but for what nobody shall read in an answer or its logs."""
+    given = detail.get("input")
+    if any(is_secret(str(place), given) for place in detail["loc"]):
+        return MASK
+    return _masked(given)
+
+
+def _masked(given: Any) -> Any:
+    if isinstance(given, Mapping):
+        return {name: MASK if is_secret(str(name), value) else _masked(value) for name, value in given.items()}
+    return [_masked(each) for each in given] if isinstance(given, list) else given
 
 
 def _told(context: object) -> dict[str, str] | None:

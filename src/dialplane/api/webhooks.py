@@ -84,7 +84,7 @@ class WebhookView(BaseModel):
     id: int
     uuid: UUID
     url: str
-    format: str = Field(description="Of its messages: `standard`, or that of another contract, under which it was made.")
+    format: str = Field(description="Of its messages: `standard`, or that of the contract under which it was made.")
     kinds: list[str]
     active: bool
     inactive_reason: str = Field(description="Why nothing is sent; empty while it is active.")

@@ -50,13 +50,14 @@ class Attempts:
     ) -> AttemptPage:
         """Of these campaigns and these agents; None is all of them, the hidden campaigns of single calls too."""
         async with self._database.connection() as connection:
-            found = [row["id"] for row in await rows(sql.campaigns_of_organization(connection, **self._of))]
-            if campaign_ids is not None:
-                found = [each for each in found if each in campaign_ids]
+            if campaign_ids is None:
+                everywhere = await rows(sql.campaigns_of_organization(connection, **self._of))
+                campaign_ids = [row["id"] for row in everywhere]
             if agent_ids is not None:
                 theirs = [await self._campaigns(connection, None, agent_id) or [] for agent_id in agent_ids]
-                found = [each for each in found if any(each in campaigns for campaigns in theirs)]
-            return await self._page(connection, found, wanted, paging)
+                among = set[int]().union(*theirs)
+                campaign_ids = [each for each in campaign_ids if each in among]
+            return await self._page(connection, campaign_ids, wanted, paging)
 
     async def of_organization(
         self,

@@ -37,13 +37,15 @@ class Planned:
 class CallRecord:
     """One call: `attempt` where it was made, else `planned`. campaign_uuid: None for a single one.
 
-    uuid: by which people know it. number_uuid: of the number that it comes from; None where that is gone, or any.
+    uuid: by which people know it. hung_up: somebody wanted it ended. number_uuid: of the number that it comes from; None
+    where that is gone, or any.
     """
 
     uuid: UUID
     attempt: AttemptRecord | None
     planned: Planned | None
     transcript: Sequence[Mapping[str, Any]] | None
+    hung_up: bool
     agent_uuid: UUID
     number_uuid: UUID | None
     campaign_uuid: UUID | None
@@ -100,6 +102,11 @@ class CallBook:
         async with self._database.connection() as connection:
             await sql.note_call(connection, uuid=uuid, name=name, plan=kept, now=self._clock.now(), **self._of)
 
+    async def hang_up(self, attempt_id: int) -> None:
+        """End a call in progress: its worker does so within about a second. One that is over stays as it is."""
+        async with self._database.connection() as connection:
+            await sql.ask_to_hang_up(connection, attempt_id=attempt_id, now=self._clock.now(), **self._of)
+
     async def erase(self, attempt_id: int) -> str | None:
         """Forget what was said and gathered in a call that has ended; who was called when stays known.
 
@@ -125,6 +132,7 @@ def _made(record: AttemptRecord, facts: Row) -> CallRecord:
         attempt=record,
         planned=None,
         transcript=facts["transcript"],
+        hung_up=facts["hang_up_at"] is not None,
         agent_uuid=facts["agent_uuid"],
         number_uuid=facts["number_uuid"],
         campaign_uuid=None if facts["hidden"] else facts["campaign_uuid"],
@@ -149,6 +157,7 @@ def _planned(row: Row) -> CallRecord:
             over=_over(row),
         ),
         transcript=None,
+        hung_up=False,
         agent_uuid=row["agent_uuid"],
         number_uuid=row["number_uuid"],
         campaign_uuid=None,

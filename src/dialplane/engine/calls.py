@@ -20,6 +20,7 @@ from dialplane.engine.predial import PredialChecks
 from dialplane.errors import (
     CarrierRefused,
     CarrierUnavailable,
+    DialplaneError,
     EnvironmentFault,
     Invalid,
     NotFound,
@@ -191,6 +192,18 @@ class Calls:
         """The attempt ended without an event, or by another worker's."""
         self._calls.pop(attempt_uuid, None)
         self._changed.discard(attempt_uuid)
+
+    def hang_up(self, attempt_uuid: UUID) -> None:
+        """Somebody wants this call ended; where its carrier cannot be asked, the next heartbeat tries again."""
+        if (call := self._calls.get(attempt_uuid)) is not None:
+            self._clock.spawn(self._hang_up(call.order))
+
+    async def _hang_up(self, order: Order) -> None:
+        try:
+            carrier = await self._carriers.get(order.organization_id, order.carrier_id)
+            await carrier.hang_up(order.attempt_uuid)
+        except DialplaneError as failure:
+            log.warning("call.not_hung_up", attempt_id=order.attempt_id, error=str(failure))
 
     async def hang_up_all(self) -> None:
         for call in list(self._calls.values()):

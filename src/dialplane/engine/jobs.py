@@ -7,14 +7,16 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from pgqueuer import AsyncpgDriver, AsyncpgPoolDriver, Job, PgQueuer, Queries, RetryRequested
-from pgqueuer.models import Schedule
 
 from dialplane.errors import EnvironmentFault
 from dialplane.store.postgres import CONNECTION_FAULTS, Connection, Database, describe, sql
+
+if TYPE_CHECKING:  # a seventh of a second, which most commands save
+    from pgqueuer import Job, PgQueuer
+    from pgqueuer.models import Schedule
 
 IMPORT = "import"
 
@@ -42,6 +44,8 @@ class Again(Exception):
 
 async def install(database: Database) -> None:
     """Make the queue's tables, or bring them up to date."""
+    from pgqueuer import AsyncpgDriver, Queries  # noqa: PLC0415
+
     async with database.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
         await Queries(AsyncpgDriver(connection)).upgrade()
@@ -63,6 +67,8 @@ async def enqueue(
     delay: timedelta = timedelta(0),
 ) -> None:
     """Jobs that begin once the connection's transaction is committed. A payload names its `organization_id`."""
+    from pgqueuer import AsyncpgDriver, Queries  # noqa: PLC0415
+
     if payloads:
         count = len(payloads)
         await Queries(AsyncpgDriver(connection)).enqueue(
@@ -131,9 +137,7 @@ class Jobs:
         while not self._stopping.is_set():
             self._queue = self._open_queue()
             try:
-                await self._queue.run(
-                    dequeue_timeout=POLL, heartbeat_timeout=HEARTBEAT, shutdown_on_listener_failure=True
-                )
+                await self._queue.run(dequeue_timeout=POLL, heartbeat_timeout=HEARTBEAT)
             except CONNECTION_FAULTS as fault:
                 await self._recover(fault)
             except Exception:
@@ -163,6 +167,8 @@ class Jobs:
             await asyncio.wait_for(self._stopping.wait(), RESTART_PAUSE.total_seconds())
 
     def _open_queue(self) -> PgQueuer:
+        from pgqueuer import AsyncpgPoolDriver, PgQueuer  # noqa: PLC0415
+
         queue = PgQueuer(AsyncpgPoolDriver(self._database.pool))
         for name, (handler, at_once) in self._handlers.items():
             queue.entrypoint(name, concurrency_limit=at_once, on_failure="hold")(self._guarded(name, handler))
@@ -174,6 +180,8 @@ class Jobs:
 
     def _guarded(self, name: str, handler: Handler) -> Callable[[Job], Awaitable[None]]:
         """A job whose process dies leaves its count behind; who finds too high a count puts the job aside."""
+
+        from pgqueuer import RetryRequested  # noqa: PLC0415
 
         async def guarded(job: Job) -> None:
             payload = json.loads(job.payload or b"{}")
@@ -190,8 +198,10 @@ class Jobs:
                 await self._done(of)
                 raise RetryRequested(delay=again.delay) from again
             except Exception as fault:
-                log.warning("job.failed", job=name, crashes=crashes, exc_info=fault, **payload)
-                raise RetryRequested(delay=min(LONGEST_PAUSE, timedelta(seconds=2**crashes))) from fault
+                log.warning("job.failed", job=name, tries=job.attempts + 1, exc_info=fault, **payload)
+                await self._done(of)
+                pause = timedelta(seconds=2 ** min(job.attempts, 10))
+                raise RetryRequested(delay=min(LONGEST_PAUSE, pause)) from fault
             await self._done(of)
 
         return guarded

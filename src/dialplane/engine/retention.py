@@ -17,7 +17,8 @@ PAGE = 1000
 
 
 async def purge(database: Database, now: datetime, uploads: Callable[[int], Awaitable[int]]) -> None:
-    """Events and remembered requests after a day, sign-ins that have ended, webhook messages after 30 days, unused uploads after a week.
+    """Events and remembered requests after a day, sign-ins that have ended, webhook messages after 30 days, unused
+    uploads after a week.
 
     uploads: deletes those of an organization; how many.
     """

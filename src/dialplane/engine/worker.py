@@ -259,11 +259,14 @@ class Worker:
     # --- the worker itself -------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
-        """Say that this worker lives; others take over the calls of one that is silent."""
+        """Say that this worker lives, for others take over the calls of one that is silent; and end unwanted calls."""
         if self._clock.virtual or (self._beat_at is not None and self._beat_at > self._clock.now()):
             return
         async with self._database.connection() as connection:
             await sql.beat(connection, worker_id=self.worker_id, host=socket.gethostname(), pid=os.getpid(), now=None)
+            unwanted = await rows(sql.calls_to_hang_up(connection, worker_id=self.worker_id))
+        for row in unwanted:
+            self.calls.hang_up(row["uuid"])
         self._beat_at = self._clock.now() + HEARTBEAT
 
     async def _leave(self) -> None:

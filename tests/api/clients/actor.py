@@ -46,7 +46,7 @@ def acting(environment: str, script: str) -> Iterator[Actor]:
     """The script in the interpreter of this environment, which the Makefile has made; else the test is skipped."""
     folder = ENVIRONMENTS / environment
     if not (folder / ".made").exists():
-        pytest.skip(f"{environment} is not installed: `make {folder}/.made` does it")
+        pytest.skip(f"{environment} is not installed: `make .venv/clients/{environment}/.made` does it")
     env = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     command = [str(folder / "bin" / "python"), str(HERE / script)]
     with subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from datetime import datetime
 from typing import Any
@@ -264,11 +265,17 @@ async def done(answer: Any) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
 
 
+@functools.cache
+def acts(client: str, url: str, token: str) -> Acts:
+    """Of one client, which keeps its connections."""
+    kinds = {"sync": Vapi, "async": AsyncVapi}
+    return Acts(kinds[client](token=token, base_url=f"{url}/vapi"))
+
+
 async def act(name: str, client: str, url: str, token: str, values: dict[str, Any]) -> Any:
-    if client == "sync":
-        return await getattr(Acts(Vapi(token=token, base_url=f"{url}/vapi")), name)(**values)
-    return await getattr(Acts(AsyncVapi(token=token, base_url=f"{url}/vapi")), name)(**values)
+    return await getattr(acts(client, url, token), name)(**values)
 
 
 if __name__ == "__main__":
-    act_loop.run(lambda **line: asyncio.run(act(**line)))
+    with asyncio.Runner() as runner:
+        act_loop.run(lambda **line: runner.run(act(**line)))

@@ -11,9 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from as_published import as_published
 from nexa import Nexa
 from people import app_of, completed, numbers
-from published import as_published
 from site_of import CALLS, Site
 from workbooks import xlsx
 
@@ -221,6 +221,11 @@ async def test_a_repeated_request_makes_one_batch(nexa: Nexa) -> None:
         ({"name": "Another"}, ["title and name say the same thing and differ: give one of them"]),
         ({"agent_version_number": "latest"}, None),
         ({"starts_at": "tomorrow"}, None),
+        (
+            {"starts_at": "20991201"},
+            ["starts_at: write an ISO 8601 instant with a zone, such as 2026-12-01T09:00:00Z"],
+        ),
+        ({"ends_at": "4e9"}, ["ends_at: write an ISO 8601 instant with a zone, such as 2026-12-01T09:00:00Z"]),
         ({"starts_at": "2099-12-01T09:00:00"}, ["starts_at: Input should have timezone info"]),
         ({"starts_at": "9999-12-31T23:59:59Z"}, ["starts_at: the year must be between 1970 and 9998"]),
         (

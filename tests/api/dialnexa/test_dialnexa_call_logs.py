@@ -91,7 +91,7 @@ async def test_calls_in_progress_are_told_apart(nexa: Nexa, site: Site) -> None:
     await started(site, [BEN], carrier={**CALLS, "ring_seconds": [0.01, 0.01], "talk_seconds": [2, 2]})
     async with site.working():
         async with asyncio.timeout(10):
-            while (await found(nexa, status="sent"), await found(nexa, status="received")) != expected:  # noqa: ASYNC110
+            while (await found(nexa, status="sent"), await found(nexa, status="received")) != expected:
                 await asyncio.sleep(0.02)
         assert await found(nexa, status="initiated") == []
         page = await nexa.call("GET", "/call-logs", params={"status": "received", "limit": 1})

@@ -31,7 +31,7 @@ def nexa(site: Site) -> Nexa:
 async def ringing(nexa: Nexa, site: Site, lead: dict[str, Any]) -> None:
     """Until the lead's telephone rings."""
     async with asyncio.timeout(20):
-        while (await nexa.call("GET", f"/campaigns-leads/{lead['id']}"))["status"] != "in_progress":  # noqa: ASYNC110
+        while (await nexa.call("GET", f"/campaigns-leads/{lead['id']}"))["status"] != "in_progress":
             await asyncio.sleep(0.02)
 
 

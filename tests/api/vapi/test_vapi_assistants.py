@@ -6,17 +6,24 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from site_of import Site
+from site_of import CALLS, Site
 from vapi_of import ANSWERED, Vapi
 
 from dialplane.engine.keys import Role
 
 pytestmark = pytest.mark.asyncio
 
+TALKS = {**CALLS, "talk_seconds": [4, 4]}  # long enough for both messages
+
 BOT: dict[str, Any] = {
     "name": "Reminders",
     "firstMessage": "Hello {{customer.name}}, your plan is {{plan | default: 'basic'}}.",
-    "model": {"provider": "openai", "model": "gpt-4o", "maxTokens": 250, "messages": [{"role": "system", "content": "x"}]},
+    "model": {
+        "provider": "openai",
+        "model": "gpt-4o",
+        "maxTokens": 250,
+        "messages": [{"role": "system", "content": "x"}],
+    },
 }
 
 
@@ -48,7 +55,7 @@ async def test_its_messages_are_spoken_with_the_customers_values(site: Site) -> 
         json={
             "name": "Q2",
             "assistantId": bot["id"],
-            "phoneNumberId": (await vapi.numbers())[0],
+            "phoneNumberId": (await vapi.numbers(carrier=TALKS))[0],
             "customers": [{"number": ANSWERED, "name": "Ana"}],
         },
     )
@@ -97,7 +104,9 @@ async def test_a_deleted_assistant_is_answered_once_more_and_is_gone(site: Site)
     assert await vapi.refused("GET", f"/assistant/{made['id']}", 404) == "Assistant not found"
     assert await vapi.refused("DELETE", f"/assistant/{made['id']}", 404) == "Assistant not found"
     assert made["id"] not in [each["id"] for each in await vapi.call("GET", "/assistant")]
-    assert "was deleted" in await vapi.refused("POST", "/campaign", 404, json=await vapi.least(assistantId=made["id"]))
+    assert "was deleted" in await vapi.refused(
+        "POST", "/campaign", 404, json=await vapi.least(ANSWERED, assistantId=made["id"])
+    )
 
 
 async def test_lists_are_bare_arrays_newest_first(site: Site) -> None:

@@ -38,6 +38,9 @@ ALTER TABLE webhook
 CREATE INDEX webhook_campaign ON webhook (organization_id, campaign_id) WHERE campaign_id IS NOT NULL;
 CREATE INDEX event_campaign ON event (organization_id, campaign_id, transaction_id, id);
 
+ALTER TABLE attempt ADD hang_up_at timestamptz;     -- since when somebody wants the call ended; its worker sees to it
+CREATE INDEX attempt_hang_up ON attempt (organization_id, id) WHERE hang_up_at IS NOT NULL AND ended_at IS NULL;
+
 -- What was said of a call besides whom it calls, by the uuid that people know it by: an attempt's, or the contact's where a
 -- call was planned for later.
 CREATE TABLE call_note (

@@ -18,7 +18,8 @@ ORDER BY id DESC LIMIT :limit;
 -- name: call_facts(organization_id, attempt_ids)
 -- planned_uuid: of the contact, where the call was planned. The number may be gone.
 SELECT a.id, a.transcript, n.uuid AS number_uuid, g.uuid AS agent_uuid, c.uuid AS campaign_uuid, c.hidden,
-       CASE WHEN c.hidden AND c.extras IS NOT NULL THEN k.uuid END AS planned_uuid, o.name, o.plan, o.updated_at
+       CASE WHEN c.hidden AND c.extras IS NOT NULL THEN k.uuid END AS planned_uuid, a.hang_up_at, o.name, o.plan,
+       o.updated_at
 FROM attempt a
 JOIN campaign c ON c.organization_id = a.organization_id AND c.id = a.campaign_id
 JOIN contact k ON k.organization_id = a.organization_id AND k.id = a.contact_id
@@ -65,6 +66,14 @@ INSERT INTO call_note (organization_id, uuid, name, plan, updated_at)
 VALUES (:organization_id, :uuid, :name, :plan, :now)
 ON CONFLICT (organization_id, uuid) DO UPDATE
 SET name = coalesce(excluded.name, call_note.name), plan = coalesce(excluded.plan, call_note.plan), updated_at = :now;
+
+-- name: ask_to_hang_up(organization_id, attempt_id, now)!
+UPDATE attempt SET hang_up_at = coalesce(hang_up_at, :now)
+WHERE organization_id = :organization_id AND id = :attempt_id AND ended_at IS NULL AND state <> 'intended';
+
+-- name: calls_to_hang_up(worker_id)
+-- Of one worker, over all organizations.
+SELECT uuid FROM attempt WHERE worker_id = :worker_id AND hang_up_at IS NOT NULL AND ended_at IS NULL;
 
 -- name: erase_call(organization_id, attempt_id)$
 -- What was said and gathered in a call that has ended. The answer: the key of its recording, which the caller deletes.

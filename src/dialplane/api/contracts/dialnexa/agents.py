@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
+from dialplane.agents.assistant import ASSISTANT, FIRST
+from dialplane.agents.workflow import START
 from dialplane.api.access import OperatorApp, ViewerApp
 from dialplane.api.contracts.dialnexa import ids
 from dialplane.api.contracts.dialnexa.lookup import find_agent_id
@@ -19,7 +21,6 @@ from dialplane.engine.agents import AgentRecord
 from dialplane.errors import Invalid, NotFound
 from dialplane.wiring import App
 
-SPOKEN = ("greeting", "firstMessage")  # by kind of agent, the words with which a call begins
 GREETING = "greeting"  # of a script, which is what this contract makes
 SCRIPTED = "scripted"
 
@@ -191,8 +192,14 @@ def _view(agent: AgentRecord, organization: str) -> AgentView:
 
 
 def _welcome(definition: Mapping[str, Any]) -> str | None:
-    spoken = [definition[name] for name in SPOKEN if isinstance(definition.get(name), str)]
-    return spoken[0] if spoken else None
+    """Of a script, an assistant or a graph the words with which a call begins."""
+    starts = [node for node in definition.get("nodes") or () if node.get("type") == START]
+    told = [
+        definition.get(GREETING),
+        (definition.get(ASSISTANT) or {}).get(FIRST),
+        *((node.get("data") or {}).get(GREETING) for node in starts),
+    ]
+    return next((words for words in told if isinstance(words, str)), None)
 
 
 def _ignored(body: Tolerant, prompts: Prompts | None) -> list[str]:

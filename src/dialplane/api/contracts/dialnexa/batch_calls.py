@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, field_validator
 from dialplane.api.access import OperatorApp, ViewerApp
 from dialplane.api.contracts.dialnexa import ids
 from dialplane.api.contracts.dialnexa.batch_making import make
+from dialplane.api.contracts.dialnexa.batch_requests import ChangeStatus, CreateBatch
 from dialplane.api.contracts.dialnexa.batch_shapes import (
     WORDS,
     AffectedCalls,
@@ -21,13 +22,12 @@ from dialplane.api.contracts.dialnexa.batch_shapes import (
     BatchStatus,
     BatchView,
     ChangedStatus,
-    ChangeStatus,
-    CreateBatch,
     CreatedBatch,
     batch_view,
     batch_word,
 )
-from dialplane.api.contracts.dialnexa.call_shapes import CallListing, CallPage, several
+from dialplane.api.contracts.dialnexa.call_listing import CallListing, several
+from dialplane.api.contracts.dialnexa.call_shapes import CallPage
 from dialplane.api.contracts.dialnexa.calls import listed, shown
 from dialplane.api.contracts.dialnexa.lookup import find_campaign
 from dialplane.api.contracts.dialnexa.shapes import FURTHEST_PAGE, MOST_ON_A_PAGE

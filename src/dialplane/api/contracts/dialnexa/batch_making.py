@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from dialplane.api.contracts.dialnexa import ids
-from dialplane.api.contracts.dialnexa.batch_shapes import QUEUE, Conflict, CreateBatch, CreatedBatch, Warned, batch_word
+from dialplane.api.contracts.dialnexa.batch_requests import CreateBatch
+from dialplane.api.contracts.dialnexa.batch_shapes import QUEUE, Conflict, CreatedBatch, Warned, batch_word
 from dialplane.api.contracts.dialnexa.calls import check_version
 from dialplane.api.contracts.dialnexa.campaigns import check_lines
 from dialplane.api.contracts.dialnexa.lead_files import examined, kept, sentences

@@ -10,16 +10,9 @@ from fastapi import APIRouter, Path, Query, Request
 
 from dialplane.api.access import OperatorApp, ViewerApp
 from dialplane.api.contracts.dialnexa import ids
+from dialplane.api.contracts.dialnexa.call_listing import CallListing, in_progress, several
 from dialplane.api.contracts.dialnexa.call_logs import MOST_OPEN, recording_link
-from dialplane.api.contracts.dialnexa.call_shapes import (
-    CallListing,
-    CallView,
-    CreateCall,
-    CreatedCall,
-    call_view,
-    in_progress,
-    several,
-)
+from dialplane.api.contracts.dialnexa.call_shapes import CallView, CreateCall, CreatedCall, call_view
 from dialplane.api.contracts.dialnexa.lookup import find_agent, find_agent_id, find_campaign
 from dialplane.api.route import Route
 from dialplane.engine.agents import AgentRecord
@@ -172,14 +165,14 @@ async def shown(request: Request, app: App, calls: Sequence[AttemptRecord]) -> l
 
 
 async def _campaigns(app: App, texts: Sequence[str]) -> list[int]:
-    """Those that there are: a list of calls of no batch is empty."""
-    found = []
+    """Those that there are, each once: a list of calls of no batch is empty."""
+    found: set[int] = set()
     for text in texts:
         try:
-            found.append((await find_campaign(app, text)).id)
+            found.add((await find_campaign(app, text)).id)
         except NotFound:
             continue
-    return found
+    return sorted(found)
 
 
 async def _agents(app: App, texts: Sequence[str]) -> list[int]:

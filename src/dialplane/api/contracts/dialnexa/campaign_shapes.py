@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from dialplane.api.contracts.dialnexa import ids
-from dialplane.api.contracts.dialnexa.shapes import Exact, Meta, TextId
+from dialplane.api.contracts.dialnexa.shapes import Exact, Meta, TextId, WrittenInstant
 from dialplane.api.contracts.dialnexa.words import CAMPAIGN_WORDS, CampaignWord
 from dialplane.api.shapes import Tolerant
 from dialplane.core.campaign import Policies
@@ -25,7 +25,8 @@ FIRST_YEAR, LAST_YEAR = 1970, 9998  # further out, a change of zone leaves the c
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"\S", examples=["Renewals, March"])]
 Lines = Annotated[int, Field(ge=1, le=MOST_LINES, description="Calls at once.", examples=[5])]
 ScheduledAt = Annotated[
-    AwareDatetime | None, Field(description="When calling begins, with a zone.", examples=["2026-12-01T09:00:00+05:30"])
+    WrittenInstant | None,
+    Field(description="When calling begins, with a zone.", examples=["2026-12-01T09:00:00+05:30"]),
 ]
 
 

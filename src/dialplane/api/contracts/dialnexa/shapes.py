@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import difflib
+import re
 from math import ceil
 from typing import Annotated, Any, Self
 
 from fastapi import Query
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, model_validator
 
 from dialplane.api.contracts.dialnexa import ids
 
 MOST_ON_A_PAGE = 100
 FURTHEST_PAGE = 1_000_000
 
+_NUMBER = re.compile(r"\s*[-+]?[\d_.]+(?:e[-+]?\d+)?\s*", re.IGNORECASE)
+
 TextId = Annotated[str, Field(min_length=1, max_length=ids.LONGEST)]
 Page = Annotated[int, Query(ge=1, le=FURTHEST_PAGE)]
 Limit = Annotated[int, Query(ge=1, le=MOST_ON_A_PAGE)]
+
+
+def in_words(given: object) -> object:
+    """Raises ValueError for seconds since 1970: read as such, 20261201 is long over and everybody is called at once."""
+    if given is not None and (not isinstance(given, str) or _NUMBER.fullmatch(given)):
+        raise ValueError("write an ISO 8601 instant with a zone, such as 2026-12-01T09:00:00Z")
+    return given
+
+
+WrittenInstant = Annotated[AwareDatetime, BeforeValidator(in_words)]
 
 
 class Meta(BaseModel):

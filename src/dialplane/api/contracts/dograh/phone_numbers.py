@@ -41,7 +41,7 @@ class PhoneNumberCreate(Tolerant):
     is_active: bool = True
     is_default_caller_id: bool = Field(False, description="Single calls come from it.")
     max_lines: MaxLines | None = LINES
-    extra_metadata: Metadata = {}
+    extra_metadata: Metadata = Field({})
 
 
 class PhoneNumberUpdate(Tolerant):

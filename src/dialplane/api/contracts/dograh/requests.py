@@ -44,6 +44,9 @@ Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"\S", example
 FileKey = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
+HOURS = {"schedule_config", "calling_hours", "time_slots", "timezone"}
+
+
 class CampaignSettings(Tolerant):
     """The policies of a campaign; what is left out or null stays as it is."""
 
@@ -70,7 +73,11 @@ class CampaignSettings(Tolerant):
 
     @model_validator(mode="after")
     def _check_hours(self) -> Self:
+        """Hours that go unnoticed would let people be called at night; any other unknown field is a warning."""
         self.window()
+        for name, meant in self.meant().items():
+            if meant in HOURS:
+                raise ValueError(f"unknown field '{name}'; did you mean '{meant}'?")
         return self
 
     def window(self) -> CallingWindow | None:

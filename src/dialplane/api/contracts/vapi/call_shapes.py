@@ -12,13 +12,13 @@ from pydantic import Field, model_validator
 from dialplane.api.contracts.vapi.lists import Listing
 from dialplane.api.contracts.vapi.shapes import Camel, CamelBody, Customer, Overrides, SchedulePlan, one_of
 from dialplane.api.contracts.vapi.words import call_ended_reason, call_status
-from dialplane.core.attempt import AttemptState
 from dialplane.core.campaign import EXPIRED
 from dialplane.engine.call_book import CallRecord
 
 MOST_AT_ONCE = 100  # customers of one request
 EXTERNAL_ID = "externalId"  # among the variables of a single call
 FIELDS = ("name", "email", "extension", EXTERNAL_ID)
+HUNG_UP = "manually-canceled"
 SPEAKERS = {"agent": "bot", "contact": "user"}
 SCRIPTS = {"agent": "AI", "contact": "User"}
 Name = Annotated[str, Field(max_length=40)]
@@ -197,8 +197,10 @@ def _status(record: CallRecord, now: datetime) -> str:
 
 def _ended_reason(record: CallRecord) -> str | None:
     made, planned = record.attempt, record.planned
+    if made is not None and made.disposition is not None:
+        return HUNG_UP if record.hung_up else call_ended_reason(made.disposition)
     if made is not None:
-        return call_ended_reason(made.disposition) if made.disposition is not None else None
+        return None
     assert planned is not None, "a call was made, or is planned"
     if planned.over is None:
         return None
@@ -231,8 +233,3 @@ def _analysis(gathered: Mapping[str, Any] | None) -> Analysis:
     found = dict(gathered or {})
     summary = found.get("summary")
     return Analysis(summary=summary if isinstance(summary, str) else None, structured_data=found or None)
-
-
-def is_open(record: CallRecord) -> bool:
-    """Whether the call is under way."""
-    return record.attempt is not None and record.attempt.state is not AttemptState.ENDED

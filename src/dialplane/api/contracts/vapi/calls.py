@@ -15,7 +15,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import RedirectResponse
 
-from dialplane.api.access import OperatorApp, ServerDep, ViewerApp, server_of
+from dialplane.api.access import OperatorApp, ViewerApp, server_of
 from dialplane.api.contracts.vapi.assistants import assistant_named
 from dialplane.api.contracts.vapi.call_shapes import (
     EXTERNAL_ID,
@@ -27,7 +27,6 @@ from dialplane.api.contracts.vapi.call_shapes import (
     FailedCall,
     UpdateCall,
     call_view,
-    is_open,
 )
 from dialplane.api.contracts.vapi.making import unheard
 from dialplane.api.contracts.vapi.phone_numbers import number_named
@@ -35,13 +34,14 @@ from dialplane.api.contracts.vapi.requests import as_json
 from dialplane.api.contracts.vapi.shapes import Customer, as_uuid, variable_values
 from dialplane.api.links import artifact_token, artifact_url, base_url, download_link
 from dialplane.api.route import Route
+from dialplane.core.attempt import AttemptState
 from dialplane.engine.call_book import NOT_FOUND, CallFilter, CallRecord
 from dialplane.engine.caller_numbers import NumberRecord
 from dialplane.engine.contacts import e164
 from dialplane.engine.numbering import region_of
 from dialplane.engine.single_calls import CallRequest
 from dialplane.errors import Conflict, DialplaneError, NotFound
-from dialplane.wiring import App, Server
+from dialplane.wiring import App
 
 Begin = Callable[[Customer], Awaitable[CallRecord]]
 
@@ -116,7 +116,7 @@ async def update_call(request: Request, app: OperatorApp, call_id: CallId, body:
 
 
 @router.delete("/{id}", response_model_exclude_none=True)
-async def delete_call(request: Request, app: OperatorApp, server: ServerDep, call_id: CallId) -> Call:
+async def delete_call(request: Request, app: OperatorApp, call_id: CallId) -> Call:
     """Take back one that is planned, end one in progress, forget what was said in one that is over.
 
     That there was a call, to whom and when, stays known.
@@ -128,9 +128,11 @@ async def delete_call(request: Request, app: OperatorApp, server: ServerDep, cal
             await app.contacts.remove(call.planned.campaign_id, contact_ids=[call.planned.contact_id])
         except Conflict:  # it has begun in this moment
             call = await app.call_book.get(call.uuid)
-    if is_open(call):
-        await _hang_up(server, app, call)
-    elif call.attempt is not None and (key := await app.call_book.erase(call.attempt.id)) is not None:
+    if call.attempt is None:
+        return as_it_was
+    if call.attempt.state is not AttemptState.ENDED:
+        await app.call_book.hang_up(call.attempt.id)
+    elif (key := await app.call_book.erase(call.attempt.id)) is not None:
         await asyncio.to_thread(app.files.delete, key)
     return as_it_was
 
@@ -208,13 +210,6 @@ async def _named(app: App, text: str) -> CallRecord:
     if uuid is None:
         raise NotFound(NOT_FOUND)
     return await app.call_book.get(uuid)
-
-
-async def _hang_up(server: Server, app: App, call: CallRecord) -> None:
-    """A carrier that only the process of the call can reach, such as the simulated one, is not asked by another one."""
-    assert call.attempt is not None, "a call that is open was made"
-    carrier = await server.carriers.get(app.organization_id, call.attempt.carrier_id)
-    await carrier.hang_up(call.attempt.uuid)
 
 
 async def _view(request: Request, app: App, call: CallRecord) -> Call:
