@@ -37,8 +37,8 @@ class Planned:
 class CallRecord:
     """One call: `attempt` where it was made, else `planned`. campaign_uuid: None for a single one.
 
-    uuid: by which people know it. hung_up: somebody wanted it ended. number_uuid: of the number that it comes from; None
-    where that is gone, or any.
+    uuid: by which people know it. hung_up: somebody wanted it ended. number_uuid: of the number that it comes from;
+    None where that is gone, or any.
     """
 
     uuid: UUID
