@@ -15,6 +15,7 @@ from dialplane.api.application import attach, build_routes
 from dialplane.clocks import RealClock
 from dialplane.config import Settings
 from dialplane.engine.jobs import install
+from dialplane.ports import Clock
 from dialplane.store.postgres import Database
 from dialplane.wiring import Server
 
@@ -22,8 +23,8 @@ FREE_APPS: list[FastAPI] = []  # their routes take longer to build than most tes
 
 
 @asynccontextmanager
-async def opened(database: Database, settings: Settings) -> AsyncIterator[Site]:
-    server = Server(settings, database, RealClock(), settings.carrier_logs)
+async def opened(database: Database, settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Site]:
+    server = Server(settings, database, clock or RealClock(), settings.carrier_logs)
     await install(database)
     app = FREE_APPS.pop() if FREE_APPS else build_routes()
     attach(app, server)
