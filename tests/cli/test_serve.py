@@ -64,8 +64,12 @@ class Served:
 
     def child(self, command: str) -> int | None:
         """The process id of `dialplane <command>` beside the server."""
+        # -ww: where COLUMNS is set, ps cuts its lines there, and the command is at their end.
         listed = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], check=False, capture_output=True, text=True
+            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
+            check=False,
+            capture_output=True,
+            text=True,
         )
         found = [int(line.split()[0]) for line in listed.stdout.splitlines() if f" {command} --with-parent" in line]
         return found[0] if found else None
