@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EXECUTABLE = Path(sys.executable).with_name("dialplane")
+from served import EXECUTABLE
+
 TIMEOUT_SECONDS = 90
 ANSWERED, BUSY, DECLINED = "+15005550006", "+15005550001", "+15005550004"
 

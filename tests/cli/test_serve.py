@@ -4,85 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
-import subprocess
-import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from checks import read_log
-from executable import EXECUTABLE, Cli
-
-KEY = "the first key of the operator"
-DEADLINE_SECONDS = 60
-
-
-@dataclass
-class Served:
-    """A server of its own, with its data folder."""
-
-    process: subprocess.Popen[str]
-    home: Path
-    said: list[str] = field(default_factory=list)
-    url: str = ""
-
-    def __post_init__(self) -> None:
-        threading.Thread(target=self._listen, daemon=True).start()
-        until(lambda: self.url or self.process.poll() is not None, "the server listens")
-
-    def _listen(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.said.append(line)
-            if found := re.search(r"listens on (http://\S+)", line):
-                self.url = found[1]
-
-    def ask(self, method: str, path: str, **request: Any) -> httpx2.Response:
-        return httpx2.request(method, f"{self.url}{path}", headers={"X-API-Key": KEY}, timeout=30, **request)
-
-    def started(self, text: str) -> int:
-        """The id of a campaign over these contacts, on the example agent and the simulated carrier."""
-        given = self.ask("POST", "/s3/presigned-upload-url", json={"file_name": "c.csv", "file_size": len(text)}).json()
-        assert httpx2.put(given["upload_url"], content=text).status_code == 200
-        body: dict[str, Any] = {"name": "first", "workflow_id": 1, "source_type": "csv", "source_id": given["file_key"]}
-        body |= {"retry_config": {"max_retries": 0}}
-        campaign_id: int = self.ask("POST", "/campaign/create", json=body).json()["id"]
-        assert self.ask("POST", f"/campaign/{campaign_id}/start").status_code == 200
-        return campaign_id
-
-    def progress(self, campaign_id: int) -> dict[str, Any]:
-        found: dict[str, Any] = self.ask("GET", f"/campaign/{campaign_id}/progress").json()
-        return found
-
-    def child(self, command: str) -> int | None:
-        """The process id of `dialplane <command>` beside the server."""
-        # -ww: where COLUMNS is set, ps cuts its lines there, and the command is at their end.
-        listed = subprocess.run(
-            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        found = [int(line.split()[0]) for line in listed.stdout.splitlines() if f" {command} --with-parent" in line]
-        return found[0] if found else None
-
-    def heard(self, event: str) -> bool:
-        return any(event in line for line in self.said)
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS} s: {what}"
-        time.sleep(0.05)
+from executable import Cli
+from served import DEADLINE_SECONDS, Served, data_folder, serving, until
 
 
 def alive(pid: int) -> bool:
@@ -96,36 +28,32 @@ def alive(pid: int) -> bool:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Served]]:
-    # Not pytest's own folder: as root that one is 0700, so that the database's user cannot enter it.
-    home = Path(tempfile.mkdtemp(prefix="dp-serve-", dir="/tmp"))
-    home.chmod(0o755)
-    env = {name: value for name, value in os.environ.items() if not name.startswith("DIALPLANE_")}
-    env |= {"DIALPLANE_HOME": str(home), "DIALPLANE_API_KEY": KEY}
-    running: list[Served] = []
+    with data_folder() as home, ExitStack() as stack:
+        yield lambda *arguments: stack.enter_context(serving(home, *arguments))
 
-    def start(*arguments: str) -> Served:
-        command = [str(EXECUTABLE), "serve", "--port", "0", *arguments]
-        process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        running.append(Served(process, home))
-        assert running[-1].url, running[-1].said
-        return running[-1]
 
-    yield start
-    for served in running:
-        for _ in range(3):  # the third time it leaves at once
-            if served.process.poll() is None:
-                served.process.terminate()
-                time.sleep(0.3)
-        served.process.wait(DEADLINE_SECONDS)
-    shutil.rmtree(home, ignore_errors=True)
+def started(served: Served, text: str) -> int:
+    """The id of a campaign over these contacts, on the example agent and the simulated carrier."""
+    given = served.ask("POST", "/s3/presigned-upload-url", json={"file_name": "c.csv", "file_size": len(text)}).json()
+    assert httpx2.put(given["upload_url"], content=text).status_code == 200
+    body: dict[str, Any] = {"name": "first", "workflow_id": 1, "source_type": "csv", "source_id": given["file_key"]}
+    body |= {"retry_config": {"max_retries": 0}}
+    campaign_id: int = served.ask("POST", "/campaign/create", json=body).json()["id"]
+    assert served.ask("POST", f"/campaign/{campaign_id}/start").status_code == 200
+    return campaign_id
+
+
+def progress(served: Served, campaign_id: int) -> dict[str, Any]:
+    found: dict[str, Any] = served.ask("GET", f"/campaign/{campaign_id}/progress").json()
+    return found
 
 
 def test_a_fresh_server_runs_a_first_campaign_at_once(serve: Callable[..., Served]) -> None:
     served = serve()
     numbers = "phone_number\n" + "".join(f"+1212200{i:04d}\n" for i in range(30))
 
-    campaign_id = served.started(numbers)
-    until(lambda: served.progress(campaign_id)["contacts"]["reached"] >= 10, "ten are reached")
+    campaign_id = started(served, numbers)
+    until(lambda: progress(served, campaign_id)["contacts"]["reached"] >= 10, "ten are reached")
 
     metrics = httpx2.get(f"{served.url}/metrics").text
     assert "dialplane_workers 1.0" in metrics
@@ -135,25 +63,24 @@ def test_a_fresh_server_runs_a_first_campaign_at_once(serve: Callable[..., Serve
 
 def test_a_worker_that_is_killed_comes_back_and_nobody_is_called_twice(serve: Callable[..., Served]) -> None:
     served = serve()
-    campaign_id = served.started("phone_number\n" + "".join(f"+1212200{i:04d}\n" for i in range(300)))
-    until(lambda: served.progress(campaign_id)["dialled"] >= 100, "a hundred are dialled")
+    campaign_id = started(served, "phone_number\n" + "".join(f"+1212200{i:04d}\n" for i in range(300)))
+    until(lambda: progress(served, campaign_id)["dialled"] >= 100, "a hundred are dialled")
     worker = served.child("worker")
     assert worker is not None
 
     os.kill(worker, signal.SIGKILL)
 
     until(lambda: served.child("worker") not in (None, worker), "another worker is there")
-    until(lambda: served.progress(campaign_id)["dialled"] == 300, "all are dialled")
+    until(lambda: progress(served, campaign_id)["dialled"] == 300, "all are dialled")
     assert served.heard("process.died")
-    (log,) = (served.home / "carrier-logs").rglob("*.jsonl")
-    placed = [(line.to, line.number) for line in read_log(log) if line.event == "place"]
-    assert len(placed) == len(set(placed))
+    placed = [(line.to, line.number) for line in served.carrier_log() if line.event == "place"]
+    assert len(placed) == len(set(placed)) > 0
 
 
 def test_sigterm_lets_calls_end_and_leaves_nothing_behind(serve: Callable[..., Served]) -> None:
     served = serve()
-    campaign_id = served.started("phone_number\n+12122000001\n+12122000002\n")
-    until(lambda: served.progress(campaign_id)["dialled"] == 2, "both are dialled")
+    campaign_id = started(served, "phone_number\n+12122000001\n+12122000002\n")
+    until(lambda: progress(served, campaign_id)["dialled"] == 2, "both are dialled")
     children = [served.child("worker"), served.child("jobs")]
 
     served.process.terminate()
@@ -178,7 +105,7 @@ def test_children_of_a_server_that_is_killed_leave(serve: Callable[..., Served])
 
 def test_a_database_that_is_killed_answers_503_and_comes_back_by_itself(serve: Callable[..., Served]) -> None:
     served = serve()
-    campaign_id = served.started("phone_number\n" + "".join(f"+1212200{i:04d}\n" for i in range(100)))
+    campaign_id = started(served, "phone_number\n" + "".join(f"+1212200{i:04d}\n" for i in range(100)))
     pid_file = next(served.home.rglob("postmaster.pid"), None)
     assert pid_file is not None, "its folder is in the home"
 
@@ -187,16 +114,16 @@ def test_a_database_that_is_killed_answers_503_and_comes_back_by_itself(serve: C
     codes: list[int] = []
     until(lambda: codes.append(served.ask("GET", "/campaign").status_code) or codes[-1] == 200, "it answers again")
     assert set(codes) <= {200, 503}
-    until(lambda: served.progress(campaign_id)["dialled"] == 100, "the campaign goes on")
+    until(lambda: progress(served, campaign_id)["dialled"] == 100, "the campaign goes on")
 
 
 def test_without_workers_nobody_dials(serve: Callable[..., Served]) -> None:
     served = serve("--workers", "0")
-    campaign_id = served.started("phone_number\n+12122000001\n")
-    until(lambda: served.progress(campaign_id)["source_sync"]["status"] == "completed", "the file is imported")
+    campaign_id = started(served, "phone_number\n+12122000001\n")
+    until(lambda: progress(served, campaign_id)["source_sync"]["status"] == "completed", "the file is imported")
 
     assert served.child("worker") is None
-    assert served.progress(campaign_id)["dialled"] == 0
+    assert progress(served, campaign_id)["dialled"] == 0
     assert "dialplane_workers 0.0" in httpx2.get(f"{served.url}/metrics").text
 
 
