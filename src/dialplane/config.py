@@ -18,6 +18,7 @@ FEWEST_SECRET_CHARACTERS = 16
 class Settings:
     """home: the data folder. database_url: a PostgreSQL of one's own; None for the embedded one in the data folder.
 
+    database_pooler: whether the way to it leads through a pooler in transaction mode.
     api_key: a first key for the default organization. secret_key: signs links and encrypts passwords of carriers; None:
     one that is made and kept in the data folder. public_url: how others reach the server, for links that it hands out.
     files_url: an object store such as s3://bucket/folder; None: the data folder.
@@ -28,6 +29,7 @@ class Settings:
 
     home: Path
     database_url: str | None = None
+    database_pooler: bool = False
     api_key: str | None = None
     secret_key: str | None = None
     public_url: str | None = None
@@ -51,6 +53,7 @@ class Settings:
         return cls(
             home=home.absolute(),
             database_url=url,
+            database_pooler=_switch(env, "DIALPLANE_DATABASE_POOLER", cls.database_pooler),
             api_key=env.get("DIALPLANE_API_KEY") or None,
             secret_key=secret_key,
             public_url=_web_address(env, "DIALPLANE_PUBLIC_URL"),

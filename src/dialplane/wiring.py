@@ -448,6 +448,7 @@ async def open_server(
             durable=virtual_start is None,
             recover=recover,
             max_connections=max_connections,
+            pooler=settings.database_pooler,
         )
         stack.push_async_callback(database.close)
         logs = settings.carrier_logs if schema is None else settings.carrier_logs / schema

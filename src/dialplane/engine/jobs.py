@@ -169,7 +169,10 @@ class Jobs:
     def _open_queue(self) -> PgQueuer:
         from pgqueuer import AsyncpgPoolDriver, PgQueuer  # noqa: PLC0415
 
-        queue = PgQueuer(AsyncpgPoolDriver(self._database.pool))
+        from dialplane.engine.polling import PollingDriver  # noqa: PLC0415
+
+        driver = AsyncpgPoolDriver if self._database.listens else PollingDriver
+        queue = PgQueuer(driver(self._database.pool))
         for name, (handler, at_once) in self._handlers.items():
             queue.entrypoint(name, concurrency_limit=at_once, on_failure="hold")(self._guarded(name, handler))
         if self._hourly is not None:

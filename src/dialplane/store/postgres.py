@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
 
@@ -14,6 +16,7 @@ import aiosql
 import asyncpg
 
 from dialplane.errors import EnvironmentFault
+from dialplane.store import hosts, pooled
 
 MINIMUM_VERSION = 15
 MIGRATION_LOCK = 0x6469616C  # "dial": an advisory lock, so that processes that start together migrate once
@@ -49,11 +52,20 @@ class Database:
     """A pool on one schema of one database.
 
     recover: called after a lost connection, before the next attempt; the embedded server is started again there.
+    settings: statements that each transaction begins with, behind a pooler; else the sessions have them already.
     """
 
-    def __init__(self, pool: asyncpg.Pool[Any], recover: Callable[[], None] | None) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool[Any],
+        recover: Callable[[], None] | None,
+        connect: Callable[[], Awaitable[Connection]],
+        settings: str = "",
+    ) -> None:
         self.pool = pool
         self._recover = recover
+        self._connect = connect
+        self._settings = settings
 
     @classmethod
     async def open(
@@ -64,15 +76,23 @@ class Database:
         durable: bool = True,
         recover: Callable[[], None] | None = None,
         max_connections: int = 8,
+        pooler: bool = False,
     ) -> Database:
-        """A migrated database. `schema`: work in that schema, made if it is missing. Raises EnvironmentFault."""
-        server_settings = {"application_name": "dialplane", **PLANNER}
+        """A migrated database. `schema`: work in that schema, made if it is missing. Raises EnvironmentFault.
+
+        pooler: the way there leads through a pooler in transaction mode, which keeps neither settings nor prepared
+        statements of a session.
+        """
+        settings = dict(PLANNER)
         if schema is not None:
-            server_settings["search_path"] = schema
+            settings["search_path"] = schema
         if not durable:
-            server_settings["synchronous_commit"] = "off"
+            settings["synchronous_commit"] = "off"
+        session = {"application_name": "dialplane", **({} if pooler else {**settings, **hosts.SERVER_SETTINGS})}
+        if pooler:
+            connect_arguments = {**connect_arguments, "statement_cache_size": 0}
         try:
-            connection = await asyncpg.connect(**connect_arguments, timeout=10)
+            connection = await hosts.connect(**connect_arguments, timeout=10)
             try:
                 await _check_server(connection)
                 await migrate(connection, schema)
@@ -80,21 +100,37 @@ class Database:
                 await connection.close(timeout=5)
             pool = await asyncpg.create_pool(
                 **connect_arguments,
+                connect=hosts.connect,
+                connection_class=hosts.WatchedConnection,
                 min_size=1,
                 max_size=max_connections,
                 timeout=10,
                 command_timeout=60,
-                server_settings=server_settings,
+                server_settings=session,
                 init=_prepare,
                 reset=_keep,
             )
+        except ssl.SSLCertVerificationError as fault:
+            raise EnvironmentFault(
+                f"the certificate of the database's server is refused: {fault.verify_message}. sslrootcert in "
+                "DIALPLANE_DATABASE_URL must name the certificate of who signed it, and the URL the host that it is for"
+            ) from fault
         except CONNECTION_FAULTS as fault:
             raise EnvironmentFault(
-                f"the database cannot be reached: {describe(fault)}. {_where(connect_arguments)}"
+                f"the database cannot be reached: {describe(fault)}. {_fix(fault, connect_arguments)}"
             ) from fault
         except asyncpg.PostgresError as fault:
-            raise EnvironmentFault(f"the database refused: {fault}. {_where(connect_arguments)}") from fault
-        return cls(pool, recover)
+            raise EnvironmentFault(f"the database refused: {fault}. {_fix(fault, connect_arguments)}") from fault
+        connect = partial(hosts.connect, **connect_arguments, timeout=10, server_settings=session)
+        database = cls(pool, recover, connect, pooled.set_local(settings) if pooler else "")
+        if not pooler:
+            await database._check_session()
+        return database
+
+    @property
+    def listens(self) -> bool:
+        """Whether a notification reaches who has asked for it: a pooler passes on none."""
+        return not self._settings
 
     async def close(self) -> None:
         try:
@@ -106,12 +142,13 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """One connection for statements that commit by themselves."""
         async with self.pool.acquire(timeout=10) as connection:
-            yield connection
+            yield pooled.Alone(connection, self._settings) if self._settings else connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction, explicitly READ COMMITTED: a statement after a lock must see what the lock waited for."""
         async with self.pool.acquire(timeout=10) as connection, connection.transaction(isolation="read_committed"):
+            await self._set_local(connection)
             yield connection
 
     @asynccontextmanager
@@ -121,6 +158,7 @@ class Database:
             self.pool.acquire(timeout=10) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
+            await self._set_local(connection)
             yield connection
 
     @asynccontextmanager
@@ -129,7 +167,8 @@ class Database:
         async with self.pool.acquire(timeout=10) as connection:
             await connection.execute(
                 "BEGIN ISOLATION LEVEL READ COMMITTED;"
-                "SET LOCAL statement_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '1s'"
+                "SET LOCAL statement_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '1s';"
+                + self._settings
             )
             try:
                 yield connection
@@ -138,6 +177,34 @@ class Database:
                     await connection.execute("ROLLBACK")
                 raise
             await connection.execute("COMMIT")
+
+    async def _set_local(self, connection: Connection) -> None:
+        if self._settings:
+            await connection.execute(self._settings)
+
+    async def _check_session(self) -> None:
+        """Raises EnvironmentFault where a pooler has dropped the session's settings without a word."""
+        async with self.pool.acquire(timeout=10) as connection:
+            kept = await connection.fetchval("SELECT current_setting('enable_seqscan') = 'off'")
+        if not kept:
+            await self.close()
+            raise EnvironmentFault(pooled.HINT)
+
+    @asynccontextmanager
+    async def unhurried(self) -> AsyncIterator[Connection]:
+        """One transaction on a connection of its own, whose statements may take as long as they need."""
+        connection = await self._connect()
+        try:
+            await _prepare(connection)
+            async with connection.transaction(isolation="read_committed"):
+                await self._set_local(connection)
+                yield connection
+        finally:
+            await connection.close(timeout=5)
+
+    async def forget_plans(self) -> None:
+        """After tables were made anew: the pool's connections have prepared statements for those before."""
+        await self.pool.expire_connections()
 
     async def recover(self) -> None:
         """After a lost connection: bring an embedded server back. Raises EnvironmentFault when that fails."""
@@ -170,8 +237,13 @@ def describe(fault: BaseException) -> str:
     return str(fault) or type(fault).__name__
 
 
-def _where(connect_arguments: Mapping[str, Any]) -> str:
+def _fix(fault: Exception, connect_arguments: Mapping[str, Any]) -> str:
+    if pooled.NOT_PASSED_ON in str(fault):
+        return pooled.HINT
     if "dsn" in connect_arguments:
+        for name, path in hosts.files(connect_arguments["dsn"]).items():
+            if not path.exists():
+                return f"{path}, {name} in DIALPLANE_DATABASE_URL, is not there"
         return "Check DIALPLANE_DATABASE_URL and that the server runs"
     return "`dialplane doctor` shows what is wrong"
 
@@ -184,15 +256,15 @@ def migrations() -> Iterable[tuple[int, str, str]]:
             yield int(entry.name[:4]), entry.name, entry.read_text(encoding="utf-8")
 
 
-async def migrate(connection: Any, schema: str | None = None) -> None:
+async def migrate(connection: Any, schema: str | None = None, *, only: Collection[int] | None = None) -> None:
     """Make the schema, if it is missing, and bring it up to date, forward only, in one transaction.
 
-    Concurrent callers wait and find it done.
+    Concurrent callers wait and find it done. only: apply none but these, for what was dumped before the others were.
     """
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
         if schema is not None:
-            await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"; SET search_path TO "{schema}"')
+            await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"; SET LOCAL search_path TO "{schema}"')
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migration"
             " (number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL)"
@@ -207,8 +279,8 @@ async def migrate(connection: Any, schema: str | None = None) -> None:
             )
         for number, (name, text) in known.items():
             digest = hashlib.sha256(text.encode()).hexdigest()
-            if number not in done:
+            if number not in done and (only is None or number in only):
                 await connection.execute(text)
                 await connection.execute("INSERT INTO schema_migration VALUES ($1, $2, $3)", number, name, digest)
-            elif done[number]["sha256"] != digest:
+            elif number in done and done[number]["sha256"] != digest:
                 raise EnvironmentFault(f"migration {name} is not the one that was applied to this database")
