@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
 from dialplane.core.attempt import Conversation, Order
@@ -151,6 +151,25 @@ class Carrier(Protocol):
 
     async def close(self) -> None:
         """Release connections; calls in progress are left alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastCall:
+    """A call as its carrier remembers it. attempt_uuid, campaign_id: as the order named them."""
+
+    attempt_uuid: UUID
+    campaign_id: int
+    to_number: str
+    from_number: str
+    placed_at: datetime
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A carrier that can also say what it has accepted: after a restore it is asked for calls that the backup lacks."""
+
+    def accepted_since(self, since: datetime) -> AsyncIterator[PastCall]:
+        """In the order in which it accepted them. Raises CarrierUnavailable."""
 
 
 class Carriers(Protocol):

@@ -279,7 +279,7 @@ class Server:
         self.files = open_files(settings.files_url, settings.files_folder)
         self.logs = logs
         self.sealer = Sealer(lambda: self.secrets)
-        self.carriers = OpenCarriers(database, clock, self._open_carrier)
+        self.carriers = OpenCarriers(database, clock, self.open_carrier)
         self.agents = LoadedAgents(database)
         self._apps: dict[int, App] = {}
 
@@ -351,7 +351,7 @@ class Server:
             self._apps[organization_id] = self._assemble(organization_id)
         return self._apps[organization_id]
 
-    def _open_carrier(self, record: CarrierRecord) -> Carrier:
+    def open_carrier(self, record: CarrierRecord) -> Carrier:
         try:
             settings = self.sealer.opened(record.plain, record.sealed)
         except EnvironmentFault as fault:  # the fault of this carrier, and no reason for a worker to end

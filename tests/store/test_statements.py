@@ -17,8 +17,10 @@ NO_TENANT = {
     "all_lines",
     "all_pending_deliveries",
     "all_webhooks",
+    "applied_migrations",
     "beat",
     "calls_to_hang_up",
+    "columns_of",
     "create_organization",
     "due_organizations",
     "due_webhooks",
@@ -30,11 +32,15 @@ NO_TENANT = {
     "live_workers",
     "lock_emails",
     "lock_organization_names",
+    "moment",
     "organization_page",
     "organizations_with_calls",
     "purge_job_history",
     "purge_job_statistics",
+    "references_of",
     "reserve_campaign_id",
+    "set_sequence",
+    "tables_among",
 }
 # It names the organization as a value: in a condition, or as the first column of what it writes.
 SCOPED = re.compile(r"organization_id = \$\d|insert into \w+ \(organization_id,|organization( set .*)? where id = \$\d")

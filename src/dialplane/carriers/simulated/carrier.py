@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,20 +14,21 @@ from uuid import UUID
 from dialplane.carriers.simulated.call import Call, lookup_line, placed_line, refused_line
 from dialplane.carriers.simulated.callee import SimulatedLine
 from dialplane.carriers.simulated.fate import PROMPT, Delivery, Fate, delivery_of, fate_of
+from dialplane.carriers.simulated.history import accepted_since
 from dialplane.carriers.simulated.log import Log, LogEvent, Placed, log_path
 from dialplane.carriers.simulated.outcomes import REPLIES
 from dialplane.carriers.simulated.profile import Profile
 from dialplane.core.attempt import Order
 from dialplane.core.disposition import Disposition
 from dialplane.errors import CarrierRefused, CarrierUnavailable, EnvironmentFault, PlacementUnknown
-from dialplane.ports import Answered, CallEvent, Clock, Lookup, Ringing
+from dialplane.ports import Answered, CallEvent, Clock, Lookup, PastCall, Ringing
 
 CPS_GRACE_SECONDS = 0.001  # instants are rounded, and clocks of several processes differ a little
 RETRY_DELAY = timedelta(seconds=0.5)  # when an event could not be written
 
 
 class SimulatedCarrier:
-    """Implements ports.Carrier without a network. Not idempotent, on purpose: a double dial shows in its log."""
+    """Carrier and Remembers of ports, without a network. Not idempotent, on purpose: a double dial shows in its log."""
 
     def __init__(self, profile: Profile, clock: Clock, folder: Path, carrier_id: int) -> None:
         self.limits = profile.limits()
@@ -99,6 +100,10 @@ class SimulatedCarrier:
             with suppress(CarrierUnavailable):  # the alarm tries again
                 call.record()
             self._set_alarm(call, self._clock.now())
+
+    async def accepted_since(self, since: datetime) -> AsyncIterator[PastCall]:
+        for call in accepted_since(self._folder, self._carrier_id, since):
+            yield call
 
     async def close(self) -> None:
         self._closed = True

@@ -1,0 +1,196 @@
+"""`dialplane backup` and `dialplane restore` through the executable."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from checks import (
+    every_place_has_one_end,
+    no_attempt_is_placed_twice,
+    no_number_rings_twice_at_once,
+    read_log,
+    read_report,
+)
+from executable import ANSWERED, Cli, wait_for, with_setting
+
+from dialplane.store.embedded import describe
+
+CONTACTS = 160
+PROFILE = "provider: simulated\nring_seconds: [0.1, 0.3]\ntalk_seconds: [0.5, 2.5]\n"
+SECRET = "a secret of sixteen and more"
+
+
+@pytest.fixture
+def alone(cli: Cli) -> Iterator[Cli]:
+    """In a data folder of its own, which nobody else keeps a server running for."""
+    folder = Path(tempfile.mkdtemp(prefix="dp-backup-", dir="/tmp"))
+    folder.chmod(0o755)
+    (folder / "home").mkdir(mode=0o755)
+    env = {name: value for name, value in cli.env.items() if name != "DIALPLANE_DATABASE_URL"}
+    yield Cli(cli.folder, env | {"DIALPLANE_HOME": str(folder / "home")})
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def home(cli: Cli) -> Path:
+    return Path(cli.env["DIALPLANE_HOME"])
+
+
+def placed(log: Path) -> int:
+    return log.read_text(encoding="utf-8").count('"place"') if log.exists() else 0
+
+
+def test_a_campaign_goes_on_after_its_data_folder_is_gone_and_calls_nobody_twice(alone: Cli) -> None:
+    contacts = alone.contacts(*(f"+1415555{n:04d}" for n in range(CONTACTS)))
+    process = alone.start(
+        "run", contacts, "--carrier", alone.file("c.yaml", PROFILE), "--max-concurrency", "12", "--retry-delay", "1s",
+    )  # fmt: skip
+    log = home(alone) / "carrier-logs" / "carrier-1-campaign-1.jsonl"
+    wait_for(lambda: placed(log) > 20)
+    made = alone("backup", "b.zip", "--json")
+    known = placed(log)
+    wait_for(lambda: placed(log) > known + 20)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=10)
+    alone("campaign", "list")  # the last one that leaves stops the server
+    memory = shutil.copy(log, alone.folder)  # the carrier's own: it is not in the data folder that is lost
+    shutil.rmtree(home(alone))
+    home(alone).mkdir(mode=0o755)
+    log.parent.mkdir(mode=0o700)
+    shutil.move(memory, log)
+
+    restored = alone("restore", "b.zip", "--json")
+
+    assert (made.code, restored.code) == (0, 0), made.err + restored.err
+    assert made.json["files"] == restored.json["files"] == 1
+    assert restored.json["campaigns"] == [
+        {"id": 1, "name": "contacts", "state": "paused", "state_before": "running"},
+    ]
+    assert restored.json["later_calls"] >= 20 and restored.json["open_attempts"] > 0
+    assert "unknown" not in restored.json["open_calls"], "the carrier has been asked about all of them"
+    assert alone.campaigns()[0]["state"] == "paused"
+    assert alone("campaign", "update", "1", "--max-concurrency", "80").code == 0
+    done = alone("run", "--resume", "1", "--json").json
+    assert done["state"] == "completed"
+    assert done["contacts"]["reached"] + done["contacts"]["exhausted"] == CONTACTS
+    lines = read_log(log)
+    no_attempt_is_placed_twice(lines)
+    every_place_has_one_end(lines)
+    no_number_rings_twice_at_once(lines)
+    answered = [line.to for line in lines if line.event == "end" and line.result == "answered"]
+    assert len(answered) == len(set(answered)), "who has answered is not called again"
+    ended = {row["contact_id"]: row["contact_state"] for row in read_report(Path(done["report"]))}
+    assert len(ended) == CONTACTS and set(ended.values()) == {"reached", "exhausted"}
+
+
+# --- where it goes, and what is in it -------------------------------------------------------------
+
+
+@pytest.fixture
+def empty(cli: Cli) -> Iterator[Callable[[str], Cli]]:
+    """Makes installations with a data folder and a schema of their own, on the session's server."""
+    url = cli.env.get("DIALPLANE_DATABASE_URL", "").partition("search_path=")[0].rstrip("?&")
+    if not url:
+        host = quote(str(describe(home(cli)).socket_folder), safe="")
+        url = f"postgresql://dialplane@/postgres?host={host}&port=5432&sslmode=disable"
+    schemas: list[str] = []
+
+    def make(name: str) -> Cli:
+        schemas.append(f"cli_{uuid4().hex[:12]}")
+        asyncio.run(execute(url, f'CREATE SCHEMA "{schemas[-1]}"'))
+        own = {"DIALPLANE_HOME": str(cli.folder / name)}
+        return Cli(
+            cli.folder, cli.env | own | {"DIALPLANE_DATABASE_URL": with_setting(url, f"search_path={schemas[-1]}")}
+        )
+
+    yield make
+    for schema in schemas:
+        asyncio.run(execute(url, f'DROP SCHEMA "{schema}" CASCADE'))
+
+
+async def execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+def test_an_external_database_moves_to_another_one(empty: Callable[[str], Cli]) -> None:
+    origin, other = empty("origin"), empty("other")
+    done = origin("run", origin.contacts(ANSWERED), "--json")
+    made = origin("backup", "moved.zip")
+
+    restored = other("restore", "moved.zip")
+
+    assert (done.code, made.code, restored.code) == (0, 0, 0), made.err + restored.err
+    assert "1 file" in made.out and "1 file" in restored.out
+    shown = other("campaign", "show", str(done.json["campaign_id"]), "--json").json
+    assert (shown["state"], shown["contacts"]["reached"]) == ("completed", 1)
+    assert other("restore", "moved.zip").code == 2
+
+
+def test_the_secret_key_stays_out_unless_asked_for_and_is_asked_for_when_it_is_missing(
+    empty: Callable[[str], Cli],
+) -> None:
+    origin, other = empty("origin"), empty("other")
+    origin("keys", "create")
+    (home(origin) / "secret.key").write_text(SECRET)
+
+    without = origin("backup", "without.zip", "--json")
+    assert SECRET.encode() not in Path(without.json["file"]).read_bytes()
+    assert "secret key" in without.json["not_in_it"][0]
+
+    refused = other("restore", "without.zip")
+    assert refused.code == 2
+    assert "made with another secret key than the one here: set DIALPLANE_SECRET_KEY" in refused.err
+    assert not (home(other) / "secret.key").exists()
+    assert other("restore", "without.zip", DIALPLANE_SECRET_KEY=SECRET + "!").code == 2
+    assert other("restore", "without.zip", DIALPLANE_SECRET_KEY=SECRET).code == 0
+
+
+def test_a_backup_with_the_secret_key_brings_it_along(empty: Callable[[str], Cli]) -> None:
+    origin, other = empty("origin"), empty("other")
+    origin("keys", "create")
+    (home(origin) / "secret.key").write_text(SECRET)
+    assert origin("backup", "with.zip", "--with-secret-key", "--json").json["not_in_it"] == []
+
+    assert other("restore", "with.zip").code == 0
+
+    assert (home(other) / "secret.key").read_text() == SECRET
+    assert (home(other) / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_with_a_lost_secret_key_all_else_is_restored(empty: Callable[[str], Cli]) -> None:
+    origin, other = empty("origin"), empty("other")
+    origin("keys", "create")
+    origin("backup", "lost.zip", DIALPLANE_SECRET_KEY=SECRET)
+
+    assert other("restore", "lost.zip", "--new-secret-key").code == 0
+    assert len(other("keys", "list", "--json").json) == 1
+
+
+def test_files_may_stay_out_and_nothing_is_no_backup(empty: Callable[[str], Cli]) -> None:
+    origin = empty("origin")
+    nothing = origin("backup", "nothing.zip")
+    origin("run", origin.contacts(ANSWERED))
+
+    made = origin("backup", "small.zip", "--without-files", "--json")
+
+    assert nothing.code == 2 and "there is nothing to back up" in nothing.err
+    assert made.json["files"] == 0 and "files" in made.json["not_in_it"][0]
+
+
+def test_a_folder_that_is_not_there_is_told(empty: Callable[[str], Cli]) -> None:
+    origin = empty("origin")
+    origin("keys", "create")
+
+    assert origin("backup", "no/such/folder.zip").code == 4
+    missing = origin("restore", "no.zip")
+    assert missing.code == 4 and "no.zip cannot be read: No such file or directory" in missing.err
