@@ -280,6 +280,26 @@ def report_agrees(report: Report, log: Log) -> None:
     assert not rows, f"attempts of the report that the carrier never saw, rows {[r[0][0] for r in rows.values()][:20]}"
 
 
+def heard_of(report: Report, log: Log) -> tuple[Report, Log]:
+    """Report and log without attempts that came to nothing and whose worker was lost with the news.
+
+    Such an attempt ends as canceled, or as failed where the carrier could not be reached, and spends nothing: the
+    carrier has not seen it, or has refused it.
+    """
+    placed = {line.attempt_id for line in log if line.event == "place"}
+    refused = {line.attempt_id for line in log if line.event == "refuse"}
+    unheard = set()
+    for row in report:
+        attempt, word = row["attempt_id"], row["disposition"]
+        if attempt and attempt not in placed and (attempt not in refused or word == "canceled"):
+            assert word in ("canceled", "carrier_failed"), f"the carrier never accepted {row}"
+            assert not row["placed_at"], f"the carrier never accepted what the report calls placed: {row}"
+            unheard.add(attempt)
+    return [row for row in report if row["attempt_id"] not in unheard], [
+        line for line in log if line.attempt_id not in unheard
+    ]
+
+
 # --- parts ----------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from checks import (
     Report,
     every_contact_ends_once,
     every_place_has_one_end,
+    heard_of,
     never_more_attempts_than,
     never_more_lines_than,
     no_attempt_is_placed_twice,
@@ -52,26 +53,6 @@ def everything_holds(
     attempts_are_in_order(report)
     report_agrees(*heard_of(report, log))
     progress_agrees(progress, report)
-
-
-def heard_of(report: Report, log: Sequence[LogLine]) -> tuple[Report, Sequence[LogLine]]:
-    """Report and log without attempts that came to nothing and whose worker was lost with the news.
-
-    Such an attempt ends as canceled, or as failed where the carrier could not be reached, and spends nothing: the
-    carrier has not seen it, or has refused it.
-    """
-    placed = {line.attempt_id for line in log if line.event == "place"}
-    refused = {line.attempt_id for line in log if line.event == "refuse"}
-    unheard = set()
-    for row in report:
-        attempt, word = row["attempt_id"], row["disposition"]
-        if attempt and attempt not in placed and (attempt not in refused or word == "canceled"):
-            assert word in ("canceled", "carrier_failed"), f"the carrier never accepted {row}"
-            assert not row["placed_at"], f"the carrier never accepted what the report calls placed: {row}"
-            unheard.add(attempt)
-    return [row for row in report if row["attempt_id"] not in unheard], [
-        line for line in log if line.attempt_id not in unheard
-    ]
 
 
 def attempts_are_in_order(report: Report) -> None:

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import pytest
-from checks import LogLine, never_more_lines_than, no_attempt_is_placed_twice, read_log, report_agrees
-from promises import heard_of
+from checks import LogLine, heard_of, never_more_lines_than, no_attempt_is_placed_twice, read_log, report_agrees
 from stage import HERE, Stage, numbers
 
 CONTACTS, LINES = 320, 12
