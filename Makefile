@@ -1,6 +1,7 @@
 # make run [CONTACTS=file.csv]   dial a file on the simulated carrier and write report.csv
 # make serve [PORT=8000]         the HTTP API, with a worker, on 127.0.0.1
 # make test                      all tests;  make lint: format, types, import direction
+# make bench [ONLY="refill fast"] benchmarks as JSON lines, each beside a baseline of the same run
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,9 +9,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 CONTACTS ?= examples/contacts.csv
 PORT ?= 8000
+ONLY ?=
 CLIENTS := vapi-3 vapi-1 dialnexa
 
-.PHONY: setup run serve test lint
+.PHONY: setup run serve test lint bench
 
 setup: $(VENV)/.core
 
@@ -31,6 +33,9 @@ test: $(VENV)/.test $(CLIENTS:%=$(VENV)/clients/%/.made)
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests/chaos
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/chaos
+
+bench: setup
+	$(BIN)/python -m benchmarks $(ONLY)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format

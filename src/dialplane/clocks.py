@@ -7,6 +7,7 @@ import heapq
 import itertools
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,7 +48,7 @@ class RealClock:
 
     def __init__(self) -> None:
         self._tasks = _Tasks()
-        self._failed = asyncio.Event()
+        self._wake = asyncio.Event()  # whoever waits shall hear of a failure
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -64,7 +65,10 @@ class RealClock:
         return asyncio.get_running_loop().call_later(delay, callback).cancel
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.start(work, self._failed.set)
+        self._tasks.start(work, self._heard)
+
+    def _heard(self) -> None:
+        self._wake.set()
 
     async def sleep_until(self, at: datetime) -> None:
         delay = (at - self.now()).total_seconds()
@@ -73,14 +77,10 @@ class RealClock:
 
     async def wait(self, wake: asyncio.Event, until: datetime | None) -> None:
         self._tasks.raise_failure()
-        timeout = None if until is None else max(0.0, (until - self.now()).total_seconds())
-        waiting = {asyncio.ensure_future(event.wait()) for event in (wake, self._failed)}
-        try:
-            await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
-        self._failed.clear()
+        self._wake = wake
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if until is None else max(0.0, (until - self.now()).total_seconds())):
+                await wake.wait()
         self._tasks.raise_failure()
 
 

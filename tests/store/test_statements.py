@@ -17,6 +17,8 @@ NO_TENANT = {
     "all_lines",
     "all_pending_deliveries",
     "all_webhooks",
+    "analyze",
+    "attempts_estimated",
     "applied_migrations",
     "beat",
     "calls_to_hang_up",

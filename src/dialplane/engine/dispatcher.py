@@ -18,7 +18,7 @@ from dialplane.engine.outcomes import EndedCall, Fault, settle
 from dialplane.engine.sources import EXAMINED, SourceFinder, Sources
 from dialplane.ports import Clock
 from dialplane.store.postgres import Database
-from dialplane.store.records import Claim, Intent, Load, due_rank
+from dialplane.store.records import Claim, Intent, Load, Paces, due_rank
 from dialplane.store.turn import Turn, open_turn
 
 SEND_WINDOW = timedelta(seconds=2)  # how long after its start an intent may still go out
@@ -85,14 +85,14 @@ class Dispatcher:
             return await settle(connection, organization_id, self._worker_id, ended, tell=tell)
 
     async def _dispatch(self, turn: Turn, room: int, faults: set[Fault], ahead: timedelta) -> TurnResult:
-        load = await turn.load()
         campaigns = await self._started(turn)
+        load, found = await turn.look([c.id for c in campaigns if c.state is CampaignState.RUNNING])
         ended = [c for c in campaigns if c.is_over(turn.now) and await self._end(turn, c, load)]
         active = [c for c in campaigns if c not in ended and self._only_campaign in (None, c.id)]
         started = [c for c in active if c.state is CampaignState.RUNNING and not c.is_over(turn.now)]
         judged = await judge(turn, started, faults)
         running = judged.running
-        sources = await self._sources.find(turn, running, load)
+        sources = await self._sources.find(turn, running, load, found)
         for campaign in running:
             await self._sources.skip_never(turn, campaign, sources[campaign.id])
 
@@ -109,7 +109,6 @@ class Dispatcher:
             for d in demands
         }
         orders = await self._intend(turn, demands, taken, starts, sources, pacing, load)
-        await turn.move_cursors({(c, g): seq for c, t in taken.items() for g, seq in t.cursors.items()})
         for campaign_id, ours in taken.items():
             await turn.count_skipped(self._worker_id, campaign_id, DO_NOT_CALL, ours.skipped)
 
@@ -245,9 +244,7 @@ class Dispatcher:
                 for pace in pacing[campaign.id]:
                     tats[pace.scope] = max(last + pace.spacing, tats.get(pace.scope, last))
                 rotations[campaign.id] = (tats[f"campaign:{campaign.id}"], rotation)
-        orders = await self._write(turn, intents, back)
-        await turn.put_back(back)
-        await turn.pace(
+        paces = Paces(
             organization_tat=tats.get("organization") if turn.cps is not None else None,
             carrier_tats={
                 d.campaign.trunk.id: tats[scope]
@@ -256,13 +253,8 @@ class Dispatcher:
             },
             campaigns=rotations,
         )
-        return orders
-
-    async def _write(self, turn: Turn, intents: Sequence[Intent], back: dict[int, tuple[int, datetime]]) -> list[Order]:
-        """Orders whose intent was written, with their ids; the others clashed and go to `back`."""
-        if not intents:
-            return []
-        written = await turn.intend(self._worker_id, intents)
+        cursors = {(c, g): sequence for c, t in taken.items() for g, sequence in t.cursors.items()}
+        written = await turn.write(self._worker_id, intents=intents, cursors=cursors, paces=paces)
         orders: list[Order] = []
         for intent in intents:
             attempt_id = written.get(intent.order.contact_id)
@@ -270,6 +262,7 @@ class Dispatcher:
                 back[intent.order.contact_id] = (intent.rank, turn.now + CLASH_DELAY)
             else:
                 orders.append(replace(intent.order, attempt_id=attempt_id))
+        await turn.put_back(back)
         return orders
 
 

@@ -20,7 +20,7 @@ from dialplane.engine.outcomes import EndedCall, settle
 from dialplane.errors import CarrierUnavailable, Invalid, NotFound
 from dialplane.ports import Clock, Lookup
 from dialplane.store.postgres import Database, Row, rows, sql
-from dialplane.store.records import call_limits
+from dialplane.store.records import Paces, call_limits
 from dialplane.store.turn import Turn, open_turn
 
 SILENCE = timedelta(seconds=5)  # a worker not heard of for this long is gone; its calls are asked about
@@ -207,11 +207,12 @@ class Reconciler:
         if sent is None:
             return None
         tats = {pace.scope: turn.now + pace.spacing for pace in pacing}
-        await turn.pace(
+        paces = Paces(
             organization_tat=tats["organization"] if turn.cps is not None else None,
             carrier_tats={campaign.trunk.id: tats[f"carrier:{campaign.trunk.id}"]} if campaign.trunk.cps else {},
             campaigns={campaign.id: (tats[f"campaign:{campaign.id}"], campaign.rotation)},
         )
+        await turn.write(self._worker_id, paces=paces)
         return replace(order, send_at=turn.now, send_before=send_before)
 
     async def _give_up(self, order: Order, row: Row, now: datetime) -> None:

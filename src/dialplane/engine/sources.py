@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -55,11 +55,10 @@ class SourceFinder:
         """Candidate zones of a group that `find` has come across."""
         return self._zone_groups[organization_id, zone_group_id]
 
-    async def find(self, turn: Turn, running: Sequence[Campaign], load: Load) -> dict[int, Sources]:
-        ids = [campaign.id for campaign in running]
-        if not ids:
-            return {}
-        found = await turn.sources(ids)
+    async def find(
+        self, turn: Turn, running: Sequence[Campaign], load: Load, found: Mapping[int, Sequence[DueHead | Cursor]]
+    ) -> dict[int, Sources]:
+        """`found`: what there is, by campaign."""
         await self._load_zone_groups(turn, found.values())
         return {campaign.id: self._sort(turn, campaign, found[campaign.id], load) for campaign in running}
 
@@ -121,7 +120,7 @@ class SourceFinder:
                 message = f"{len(skipped)} cannot be called: their number is switched off, or not of this carrier"
                 await turn.log(campaign.id, "contacts.skipped", message, level="warning", details={"reason": reason})
         if sources.never:
-            await turn.move_cursors(cursors)
+            await turn.write(self._worker_id, cursors=cursors)
             sources.later_at.append(turn.now)
 
 

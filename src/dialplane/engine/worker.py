@@ -29,9 +29,12 @@ TAKEN_PAUSE = timedelta(milliseconds=5)  # another worker's turn is over by then
 FAILED_PAUSE = timedelta(seconds=5)
 HEARTBEAT = timedelta(seconds=1)
 RECONCILE = timedelta(seconds=1)
-# In real time both happen at once, so that a line is refilled within milliseconds; in virtual time many calls together.
+# In real time a line is refilled within milliseconds; in virtual time many calls together.
 VIRTUAL_SETTLE = timedelta(milliseconds=250)
 VIRTUAL_MARK = timedelta(seconds=2)
+MARK = timedelta(milliseconds=10)  # who waits for a call to be marked as placed, such as a pause, waits no longer
+# Plans are made while tables are small and kept: after so many calls the server looks at them again.
+GROWTH = (100, 1_000, 10_000, 100_000)
 ORGANIZATIONS = 8  # looked at in one round
 
 log = structlog.get_logger()
@@ -85,6 +88,8 @@ class Worker:
         self._reconcile_at: datetime | None = None
         self._reconciling = False
         self._beat_at: datetime | None = None
+        self._settled = 0  # calls, by this worker
+        self._growth = list(GROWTH)
 
     def stop(self) -> None:
         """Start nothing more; `run` returns once the calls in progress have ended and are settled."""
@@ -136,8 +141,8 @@ class Worker:
             self._settle_at = now + VIRTUAL_SETTLE
             for call in self.calls.take_ended():
                 self._unsettled[call.organization_id].append(call)
-        if self._mark_at <= now or not self._clock.virtual:
-            self._mark_at = now + VIRTUAL_MARK
+        if self._mark_at <= now:
+            self._mark_at = now + (VIRTUAL_MARK if self._clock.virtual else MARK)
             self.calls.flush()
         await self._fail_broken()
         for organization_id in await self._organizations():
@@ -193,6 +198,18 @@ class Worker:
             self._faults[organization_id] = result.watched
             self._plan_next(organization_id, result)
         del self._unsettled[organization_id]
+        self._grow(len(ended))
+
+    def _grow(self, settled: int) -> None:
+        self._settled += settled
+        if self._growth and self._settled >= self._growth[0]:
+            self._clock.spawn(self._analyze(self._growth.pop(0)))
+
+    async def _analyze(self, attempts: int) -> None:
+        """A fresh table is planned as if it stayed empty, so that each statement would read all of it."""
+        async with self._database.connection() as connection:
+            if await sql.attempts_estimated(connection) < attempts / 2:
+                await sql.analyze(connection)
 
     def _count(self, ended: Sequence[EndedCall], result: TurnResult) -> None:
         """Lines that this turn gave back and took again: the clock is the one that the calls ended by."""
@@ -288,7 +305,7 @@ class Worker:
         instants = [*self._turn_at.values()]
         if self._clock.virtual and self.calls.has_ended:
             instants.append(self._settle_at)
-        if self._clock.virtual and self.calls.has_changed:
+        if self.calls.has_changed:
             instants.append(self._mark_at)
         send_at = self.calls.next_send_at
         if send_at is not None:

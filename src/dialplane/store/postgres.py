@@ -17,12 +17,20 @@ import asyncpg
 
 from dialplane.errors import EnvironmentFault
 from dialplane.store import hosts, pooled
+from dialplane.store.adapter import ConnectionAdapter
 
 MINIMUM_VERSION = 15
 MIGRATION_LOCK = 0x6469616C  # "dial": an advisory lock, so that processes that start together migrate once
 
 # Statements are planned while their tables are still empty, and the plan stays: it must be the one for a million rows.
-PLANNER = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off"}
+# Generic plans alone: otherwise the server plans those with arrays anew each time, which takes longer than to run them.
+PLANNER = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
 
 # What a broken or overloaded connection raises; whoever gets one tries again on a new connection.
 CONNECTION_FAULTS: Final[tuple[type[Exception], ...]] = (
@@ -40,7 +48,8 @@ CONNECTION_FAULTS: Final[tuple[type[Exception], ...]] = (
 Connection: TypeAlias = Any  # asyncpg's, or one of its pool
 Row = Mapping[str, Any]
 
-sql: Any = aiosql.from_path(str(files("dialplane.store") / "queries"), "asyncpg", mandatory_parameters=True)
+_adapter: Any = ConnectionAdapter
+sql: Any = aiosql.from_path(str(files("dialplane.store") / "queries"), _adapter, mandatory_parameters=True)
 
 
 async def rows(result: AsyncIterator[Row]) -> list[Row]:

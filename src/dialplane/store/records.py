@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from dialplane.core.attempt import CallLimits, Order
 from dialplane.core.breaker import CircuitBreaker
@@ -49,6 +50,23 @@ class Load:
     by_carrier: Mapping[int, int] = field(default_factory=dict)
     by_number: Mapping[int, int] = field(default_factory=dict)
     deadline_at: datetime | None = None
+
+
+def load(found: Sequence[Row]) -> Load:
+    """From counts by campaign, carrier and number."""
+    by_campaign: dict[int, int] = {}
+    by_carrier: dict[int, int] = {}
+    by_number: dict[int, int] = {}
+    for row in found:
+        for counts, key in ((by_campaign, "campaign_id"), (by_carrier, "carrier_id"), (by_number, "number_id")):
+            counts[row[key]] = counts.get(row[key], 0) + row["open"]
+    return Load(
+        total=sum(by_campaign.values()),
+        by_campaign=by_campaign,
+        by_carrier=by_carrier,
+        by_number=by_number,
+        deadline_at=min((row["deadline_at"] for row in found), default=None),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +117,18 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paces:
+    """When the next calls may start, and how far numbers have rotated. campaigns: id -> tat, rotation."""
+
+    organization_tat: datetime | None = None
+    carrier_tats: Mapping[int, datetime] = field(default_factory=dict)
+    campaigns: Mapping[int, tuple[datetime, int]] = field(default_factory=dict)
+
+
+UNPACED = Paces()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecentCalls:
     """Calls that ended in a breaker's window; `calls` names the latest faults."""
 
@@ -110,19 +140,24 @@ class RecentCalls:
 def policies(row: Row) -> Policies:
     """The policies of a campaign's row."""
     return Policies(
-        window=_window(json.dumps(row["calling_window"])),
+        window=_window(_text(row["calling_window"])),
         retry=retry_policy(row),
-        breaker=_breaker(json.dumps(row["breaker"])),
+        breaker=_breaker(_text(row["breaker"])),
         max_lines=row["max_lines"],
         cps=row["cps"],
     )
 
 
 def retry_policy(row: Row) -> RetryPolicy:
-    return _retry(json.dumps(row["retry"]))
+    return _retry(_text(row["retry"]))
 
 
 # Parsed once for each distinct text: a turn sees the same few again and again.
+
+
+def _text(value: Any) -> str:
+    """The statements of a turn hand JSON over as it is, to save the reading of it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 @lru_cache(maxsize=1000)

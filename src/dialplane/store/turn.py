@@ -12,16 +12,21 @@ from dialplane.core.campaign import Campaign
 from dialplane.store.postgres import Connection, Database, Row, rows, sql
 from dialplane.store.records import (
     SKIP,
+    UNPACED,
     Claim,
     Cursor,
     DueHead,
     Intent,
     Load,
+    Paces,
     RecentCalls,
     campaign,
     claim,
     due_rank,
+    load,
 )
+
+NOTHING: Mapping[tuple[int, int], int] = {}
 
 
 class Turn:
@@ -37,23 +42,6 @@ class Turn:
         self.tat: datetime | None = organization["tat"]
         self.next_turn_at: datetime | None = organization["next_turn_at"]
 
-    async def load(self) -> Load:
-        """Counted in a statement of its own, after the lock."""
-        found = await rows(sql.load(self.connection, organization_id=self.organization_id))
-        by_campaign: dict[int, int] = {}
-        by_carrier: dict[int, int] = {}
-        by_number: dict[int, int] = {}
-        for row in found:
-            for counts, key in ((by_campaign, "campaign_id"), (by_carrier, "carrier_id"), (by_number, "number_id")):
-                counts[row[key]] = counts.get(row[key], 0) + row["open"]
-        return Load(
-            total=sum(by_campaign.values()),
-            by_campaign=by_campaign,
-            by_carrier=by_carrier,
-            by_number=by_number,
-            deadline_at=min((row["deadline_at"] for row in found), default=None),
-        )
-
     async def start_scheduled(self, ids: Sequence[int]) -> list[int]:
         """Those of these that were started."""
         started = sql.start_scheduled(self.connection, organization_id=self.organization_id, ids=ids, now=self.now)
@@ -64,23 +52,26 @@ class Turn:
         found = await rows(sql.active_campaigns(self.connection, organization_id=self.organization_id))
         return [campaign(row) for row in found]
 
-    async def sources(self, campaign_ids: Sequence[int]) -> dict[int, list[DueHead | Cursor]]:
-        """Where the calls of these campaigns could come from: due rows by their head, cursors not at their end."""
+    async def look(self, campaign_ids: Sequence[int]) -> tuple[Load, dict[int, list[DueHead | Cursor]]]:
+        """What lines are in use for, and where the calls of these campaigns could come from: due rows by their head,
+        cursors that are not at their end.
+        """
+        found = await rows(sql.look(self.connection, organization_id=self.organization_id, campaign_ids=campaign_ids))
         sources: dict[int, list[DueHead | Cursor]] = {campaign_id: [] for campaign_id in campaign_ids}
-        found = sql.sources(self.connection, organization_id=self.organization_id, campaign_ids=campaign_ids)
-        for row in await rows(found):
-            source: DueHead | Cursor
-            if row["rank"] is None:
-                source = Cursor(zone_group_id=row["zone_group_id"], sequence=row["sequence"])
-            else:
-                source = DueHead(
-                    rank=row["rank"],
-                    zone_group_id=row["zone_group_id"],
-                    number_id=row["number_id"],
-                    due_at=row["due_at"],
+        for row in found:
+            if row["rank"] is not None:
+                sources[row["campaign_id"]].append(
+                    DueHead(
+                        rank=row["rank"],
+                        zone_group_id=row["zone_group_id"],
+                        number_id=row["number_id"],
+                        due_at=row["due_at"],
+                    )
                 )
-            sources[row["campaign_id"]].append(source)
-        return sources
+            elif row["sequence"] is not None:
+                cursor = Cursor(zone_group_id=row["zone_group_id"], sequence=row["sequence"])
+                sources[row["campaign_id"]].append(cursor)
+        return load([row for row in found if row["open"] is not None]), sources
 
     async def zone_groups(self, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
         found = await rows(sql.zone_groups(self.connection, organization_id=self.organization_id, ids=ids))
@@ -151,10 +142,22 @@ class Turn:
         )
         return [row["id"] for row in await rows(found)]
 
-    async def intend(self, worker_id: UUID, intents: Sequence[Intent]) -> dict[int, int]:
-        """Attempt ids by contact. A contact left out clashed with an open attempt."""
+    async def write(
+        self,
+        worker_id: UUID,
+        *,
+        intents: Sequence[Intent] = (),
+        cursors: Mapping[tuple[int, int], int] = NOTHING,
+        paces: Paces = UNPACED,
+    ) -> dict[int, int]:
+        """Attempt ids by contact. A contact left out clashed with an open attempt.
+
+        cursors: (campaign id, zone group id) -> sequence.
+        """
+        if not (intents or cursors or paces.campaigns):
+            return {}
         orders = [intent.order for intent in intents]
-        found = sql.intend(
+        written = sql.write_turn(
             self.connection,
             organization_id=self.organization_id,
             worker_id=worker_id,
@@ -172,8 +175,17 @@ class Turn:
             send_ats=[order.send_at for order in orders],
             send_befores=[order.send_before for order in orders],
             deadlines=[intent.deadline_at for intent in intents],
+            cursor_campaign_ids=[campaign_id for campaign_id, _ in cursors],
+            cursor_zone_group_ids=[zone_group_id for _, zone_group_id in cursors],
+            cursor_sequences=list(cursors.values()),
+            paced_campaign_ids=list(paces.campaigns),
+            campaign_tats=[tat for tat, _ in paces.campaigns.values()],
+            rotations=[rotation for _, rotation in paces.campaigns.values()],
+            paced_carrier_ids=list(paces.carrier_tats),
+            carrier_tats=list(paces.carrier_tats.values()),
+            organization_tat=paces.organization_tat,
         )
-        return {row["contact_id"]: row["id"] for row in await rows(found)}
+        return {row["contact_id"]: row["id"] for row in await rows(written)}
 
     async def put_back(self, back: Mapping[int, tuple[int, datetime]]) -> None:
         """contact id -> (rank, due at): claimed contacts wait again."""
@@ -212,47 +224,16 @@ class Turn:
             found = sql.ranks(self.connection, organization_id=self.organization_id, contact_ids=contact_ids)
             await self.put_back({row["id"]: (due_rank(row["priority"]), self.now) for row in await rows(found)})
 
-    async def move_cursors(self, moved: Mapping[tuple[int, int], int]) -> None:
-        """(campaign id, zone group id) -> sequence."""
-        if moved:
-            await sql.move_cursors(
-                self.connection,
-                organization_id=self.organization_id,
-                campaign_ids=[campaign_id for campaign_id, _ in moved],
-                zone_group_ids=[zone_group_id for _, zone_group_id in moved],
-                sequences=list(moved.values()),
-            )
-
-    async def pace(
-        self,
-        *,
-        organization_tat: datetime | None,
-        carrier_tats: Mapping[int, datetime],
-        campaigns: Mapping[int, tuple[datetime, int]],
-    ) -> None:
-        """Remember when the next calls may start, and how far numbers have rotated (campaign -> tat, rotation)."""
-        if campaigns:
-            await sql.pace_campaigns(
-                self.connection,
-                organization_id=self.organization_id,
-                ids=list(campaigns),
-                tats=[tat for tat, _ in campaigns.values()],
-                rotations=[rotation for _, rotation in campaigns.values()],
-            )
-        if carrier_tats:
-            await sql.pace_carriers(
-                self.connection,
-                organization_id=self.organization_id,
-                ids=list(carrier_tats),
-                tats=list(carrier_tats.values()),
-            )
-        if organization_tat is not None:
-            await sql.pace_organization(self.connection, organization_id=self.organization_id, tat=organization_tat)
-
     async def schedule(self, next_turn_at: datetime | None, *, exclusively: bool) -> None:
-        """Set the instant of the next turn. Not exclusively: never later than somebody else has asked for."""
-        if not exclusively and self.next_turn_at is not None:
-            next_turn_at = min(next_turn_at or self.next_turn_at, self.next_turn_at)
+        """Set the instant of the next turn. Not exclusively: never later than somebody else has asked for.
+
+        An earlier one that is still to come stays: a turn too many costs less than a write in every turn.
+        """
+        stands = self.next_turn_at is not None and (not exclusively or self.next_turn_at > self.now)
+        if stands and next_turn_at is not None:
+            next_turn_at = min(next_turn_at, self.next_turn_at or next_turn_at)
+        elif not exclusively:
+            next_turn_at = next_turn_at or self.next_turn_at
         if next_turn_at != self.next_turn_at:
             await sql.schedule_turn(self.connection, organization_id=self.organization_id, next_turn_at=next_turn_at)
             self.next_turn_at = next_turn_at

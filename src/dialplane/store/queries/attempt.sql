@@ -86,7 +86,7 @@ WITH ended AS (
     FROM ended WHERE told_in IS NOT NULL
 )
 SELECT ended.*, c.priority, c.spent AS spent_before, c.refusals, campaign.state AS campaign_state, campaign.ends_at,
-       campaign.retry
+       campaign.retry::text
 FROM ended
 JOIN contact c ON c.organization_id = :organization_id AND c.id = ended.contact_id
 JOIN campaign ON campaign.organization_id = :organization_id AND campaign.id = ended.campaign_id
@@ -223,3 +223,10 @@ DELETE FROM worker WHERE id = :worker_id;
 
 -- name: next_deadline(organization_id)$
 SELECT min(deadline_at) FROM attempt WHERE organization_id = :organization_id AND ended_at IS NULL;
+
+-- name: attempts_estimated()$
+-- How many attempts the planner believes in; below 0: nobody has counted yet.
+SELECT reltuples FROM pg_class WHERE oid = 'attempt'::regclass;
+
+-- name: analyze()#
+ANALYZE attempt, due, event, progress;

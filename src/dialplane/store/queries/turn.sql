@@ -18,13 +18,6 @@ FOR NO KEY UPDATE;
 SELECT id FROM organization WHERE next_turn_at <= coalesce(:now::timestamptz, statement_timestamp())
 ORDER BY next_turn_at LIMIT :limit;
 
--- name: load(organization_id)
--- Open attempts by what they count against. Runs in the statement after the lock: one statement that both locks and
--- counts sees a snapshot older than its lock and breaks the caps.
-SELECT campaign_id, carrier_id, number_id, count(*) AS open, min(deadline_at) AS deadline_at
-FROM attempt WHERE organization_id = :organization_id AND ended_at IS NULL
-GROUP BY campaign_id, carrier_id, number_id;
-
 -- name: start_scheduled(organization_id, ids, now)
 -- Scheduled campaigns whose hour and whose place in their queue have come.
 UPDATE campaign SET state = 'running', started_at = :now, resumed_at = :now, updated_at = :now
@@ -34,7 +27,7 @@ RETURNING id;
 -- name: active_campaigns(organization_id)
 -- Running and scheduled campaigns, and the paused ones that hold a queue or have an end, with the limits of their carriers
 -- and the carriers' active numbers. While a carrier is switched off it has none, so that nothing is placed.
-SELECT c.id, c.name, c.state, c.keep_open, c.agent_id, c.carrier_id, c.max_lines, c.cps, c.calling_window, c.retry, c.breaker,
+SELECT c.id, c.name, c.state, c.keep_open, c.agent_id, c.carrier_id, c.max_lines, c.cps, c.calling_window::text, c.retry::text, c.breaker::text,
        c.settings_version, c.sealed_sequence, c.tat, c.rotation, c.starts_at, c.ends_at, c.queue, c.screening, c.resumed_at,
        a.version AS agent_version,
        r.max_lines AS carrier_max_lines, r.cps AS carrier_cps, r.tat AS carrier_tat, r.suspended_until, r.breaker_since,
@@ -51,11 +44,19 @@ WHERE c.organization_id = :organization_id AND c.state IN ('scheduled', 'running
   AND (c.state <> 'paused' OR c.ends_at IS NOT NULL OR c.queue IS NOT NULL)
 ORDER BY c.id;
 
--- name: sources(organization_id, campaign_ids)
--- Where calls could come from. Rows with a rank: the earliest due row of each (campaign, rank, zone group, number of the
--- contacts' own) that has any, one index descent each however long the backlog. Rows without: zone groups that may still
--- have fresh contacts.
-SELECT wanted.campaign_id, head.rank, head.zone_group_id, head.number_id, head.due_at, NULL::bigint AS sequence
+-- name: look(organization_id, campaign_ids)
+-- What lines are in use for, and where calls could come from. Runs in a statement after the lock: one that both locks and
+-- counts sees a snapshot older than its lock and breaks the caps. Rows of three kinds:
+-- with `open`: open attempts by what they count against;
+-- with `rank`: the earliest due row of each (campaign, rank, zone group, number of the contacts' own) that has any, one
+-- index descent each however long the backlog;
+-- with `sequence`: zone groups that may still have fresh contacts.
+SELECT campaign_id, carrier_id, number_id, count(*) AS open, min(deadline_at) AS deadline_at,
+       NULL::smallint AS rank, NULL::bigint AS zone_group_id, NULL::timestamptz AS due_at, NULL::bigint AS sequence
+FROM attempt WHERE organization_id = :organization_id AND ended_at IS NULL
+GROUP BY campaign_id, carrier_id, number_id
+UNION ALL
+SELECT wanted.campaign_id, NULL, head.number_id, NULL, NULL, head.rank, head.zone_group_id, head.due_at, NULL
 FROM unnest(:campaign_ids::bigint[]) AS wanted (campaign_id)
 CROSS JOIN LATERAL (
     WITH RECURSIVE head AS (
@@ -74,7 +75,7 @@ CROSS JOIN LATERAL (
     SELECT rank, zone_group_id, number_id, due_at FROM head
 ) AS head
 UNION ALL
-SELECT c.campaign_id, NULL, c.zone_group_id, NULL, NULL, c.sequence
+SELECT c.campaign_id, NULL, NULL, NULL, NULL, NULL, c.zone_group_id, NULL, c.sequence
 FROM cursor c
 JOIN campaign ON campaign.organization_id = c.organization_id AND campaign.id = c.campaign_id
 WHERE c.organization_id = :organization_id AND c.campaign_id = ANY(:campaign_ids)
@@ -163,18 +164,39 @@ UPDATE contact c SET state = 'skipped', skip_reason = :reason
 FROM taken WHERE c.organization_id = :organization_id AND c.id = taken.contact_id AND c.state = 'waiting'
 RETURNING c.id;
 
--- name: intend(organization_id, worker_id, now, uuids, campaign_ids, contact_ids, numbers, carrier_ids, number_ids, from_numbers, to_numbers, agent_ids, agent_versions, send_ats, send_befores, deadlines)
--- One intent per claimed contact. A clash with an open attempt (the same number in another campaign) leaves its row out
--- of the answer and does not abort the turn.
-INSERT INTO attempt (organization_id, worker_id, created_at, uuid, campaign_id, contact_id, number, carrier_id, number_id,
-                     from_number, to_number, agent_id, agent_version, send_at, send_before, deadline_at)
-SELECT :organization_id, :worker_id, :now::timestamptz, i.*
-FROM unnest(:uuids::uuid[], :campaign_ids::bigint[], :contact_ids::bigint[], :numbers::integer[], :carrier_ids::bigint[],
-            :number_ids::bigint[], :from_numbers::text[], :to_numbers::text[], :agent_ids::bigint[],
-            :agent_versions::integer[], :send_ats::timestamptz[], :send_befores::timestamptz[],
-            :deadlines::timestamptz[]) AS i
-ON CONFLICT DO NOTHING
-RETURNING id, contact_id;
+-- name: write_turn(organization_id, worker_id, now, uuids, campaign_ids, contact_ids, numbers, carrier_ids, number_ids, from_numbers, to_numbers, agent_ids, agent_versions, send_ats, send_befores, deadlines, cursor_campaign_ids, cursor_zone_group_ids, cursor_sequences, paced_campaign_ids, campaign_tats, rotations, paced_carrier_ids, carrier_tats, organization_tat)
+-- What a turn has decided, at once: one intent per claimed contact, how far cursors have come, when the next calls may start
+-- and how far numbers have rotated. Intents by contact; a clash with an open attempt (the same number in another campaign)
+-- leaves its row out of the answer and does not abort the turn.
+WITH intended AS (
+    INSERT INTO attempt (organization_id, worker_id, created_at, uuid, campaign_id, contact_id, number, carrier_id, number_id,
+                         from_number, to_number, agent_id, agent_version, send_at, send_before, deadline_at)
+    SELECT :organization_id, :worker_id, :now::timestamptz, i.*
+    FROM unnest(:uuids::uuid[], :campaign_ids::bigint[], :contact_ids::bigint[], :numbers::integer[], :carrier_ids::bigint[],
+                :number_ids::bigint[], :from_numbers::text[], :to_numbers::text[], :agent_ids::bigint[],
+                :agent_versions::integer[], :send_ats::timestamptz[], :send_befores::timestamptz[],
+                :deadlines::timestamptz[]) AS i
+    ON CONFLICT DO NOTHING
+    RETURNING id, contact_id
+), moved AS (
+    UPDATE cursor c SET sequence = m.sequence
+    FROM unnest(:cursor_campaign_ids::bigint[], :cursor_zone_group_ids::bigint[], :cursor_sequences::bigint[])
+         AS m (campaign_id, zone_group_id, sequence)
+    WHERE c.organization_id = :organization_id AND c.campaign_id = m.campaign_id AND c.zone_group_id = m.zone_group_id
+      AND c.sequence < m.sequence
+), paced_campaigns AS (
+    UPDATE campaign c SET tat = p.tat, rotation = p.rotation
+    FROM unnest(:paced_campaign_ids::bigint[], :campaign_tats::timestamptz[], :rotations::integer[]) AS p (id, tat, rotation)
+    WHERE c.organization_id = :organization_id AND c.id = p.id
+), paced_carriers AS (
+    UPDATE carrier c SET tat = p.tat
+    FROM unnest(:paced_carrier_ids::bigint[], :carrier_tats::timestamptz[]) AS p (id, tat)
+    WHERE c.organization_id = :organization_id AND c.id = p.id
+), paced_organization AS (
+    UPDATE organization SET tat = :organization_tat
+    WHERE id = :organization_id AND :organization_tat::timestamptz IS NOT NULL
+)
+SELECT id, contact_id FROM intended;
 
 -- name: put_back(organization_id, contact_ids, ranks, due_ats)!
 -- Claimed contacts wait again, with a due row each.
@@ -193,19 +215,6 @@ UPDATE cursor c SET sequence = m.sequence
 FROM unnest(:campaign_ids::bigint[], :zone_group_ids::bigint[], :sequences::bigint[]) AS m (campaign_id, zone_group_id, sequence)
 WHERE c.organization_id = :organization_id AND c.campaign_id = m.campaign_id AND c.zone_group_id = m.zone_group_id
   AND c.sequence < m.sequence;
-
--- name: pace_campaigns(organization_id, ids, tats, rotations)!
-UPDATE campaign c SET tat = p.tat, rotation = p.rotation
-FROM unnest(:ids::bigint[], :tats::timestamptz[], :rotations::integer[]) AS p (id, tat, rotation)
-WHERE c.organization_id = :organization_id AND c.id = p.id;
-
--- name: pace_carriers(organization_id, ids, tats)!
-UPDATE carrier c SET tat = p.tat
-FROM unnest(:ids::bigint[], :tats::timestamptz[]) AS p (id, tat)
-WHERE c.organization_id = :organization_id AND c.id = p.id;
-
--- name: pace_organization(organization_id, tat)!
-UPDATE organization SET tat = :tat WHERE id = :organization_id;
 
 -- name: schedule_turn(organization_id, next_turn_at)!
 UPDATE organization SET next_turn_at = :next_turn_at WHERE id = :organization_id;
