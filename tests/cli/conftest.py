@@ -6,15 +6,16 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from executable import Cli, with_setting
 
-from dialplane.store.embedded import attach
+from dialplane.store.embedded import attach, describe
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +41,28 @@ def environment() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def cli(environment: dict[str, str], tmp_path: Path) -> Cli:
     return Cli(tmp_path, environment)
+
+
+@pytest.fixture
+def empty(cli: Cli) -> Iterator[Callable[[str], Cli]]:
+    """Makes installations with a data folder and a schema of their own, on the session's server."""
+    url = cli.env.get("DIALPLANE_DATABASE_URL", "").partition("search_path=")[0].rstrip("?&")
+    if not url:
+        host = quote(str(describe(Path(cli.env["DIALPLANE_HOME"])).socket_folder), safe="")
+        url = f"postgresql://dialplane@/postgres?host={host}&port=5432&sslmode=disable"
+    schemas: list[str] = []
+
+    def make(name: str) -> Cli:
+        schemas.append(f"cli_{uuid4().hex[:12]}")
+        asyncio.run(_execute(url, f'CREATE SCHEMA "{schemas[-1]}"'))
+        own = {"DIALPLANE_HOME": str(cli.folder / name)}
+        return Cli(
+            cli.folder, cli.env | own | {"DIALPLANE_DATABASE_URL": with_setting(url, f"search_path={schemas[-1]}")}
+        )
+
+    yield make
+    for schema in schemas:
+        asyncio.run(_drop(url, schema))
 
 
 async def _execute(url: str, *statements: str) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import quote
-from uuid import uuid4
 
-import asyncpg
 import pytest
 from checks import (
     every_place_has_one_end,
@@ -20,9 +16,7 @@ from checks import (
     read_log,
     read_report,
 )
-from executable import ANSWERED, Cli, wait_for, with_setting
-
-from dialplane.store.embedded import describe
+from executable import ANSWERED, Cli, wait_for
 
 CONTACTS = 160
 PROFILE = "provider: simulated\nring_seconds: [0.1, 0.3]\ntalk_seconds: [0.5, 2.5]\n"
@@ -92,34 +86,6 @@ def test_a_campaign_goes_on_after_its_data_folder_is_gone_and_calls_nobody_twice
 
 
 # --- where it goes, and what is in it -------------------------------------------------------------
-
-
-@pytest.fixture
-def empty(cli: Cli) -> Iterator[Callable[[str], Cli]]:
-    """Makes installations with a data folder and a schema of their own, on the session's server."""
-    url = cli.env.get("DIALPLANE_DATABASE_URL", "").partition("search_path=")[0].rstrip("?&")
-    if not url:
-        host = quote(str(describe(home(cli)).socket_folder), safe="")
-        url = f"postgresql://dialplane@/postgres?host={host}&port=5432&sslmode=disable"
-    schemas: list[str] = []
-
-    def make(name: str) -> Cli:
-        schemas.append(f"cli_{uuid4().hex[:12]}")
-        asyncio.run(execute(url, f'CREATE SCHEMA "{schemas[-1]}"'))
-        own = {"DIALPLANE_HOME": str(cli.folder / name)}
-        return Cli(
-            cli.folder, cli.env | own | {"DIALPLANE_DATABASE_URL": with_setting(url, f"search_path={schemas[-1]}")}
-        )
-
-    yield make
-    for schema in schemas:
-        asyncio.run(execute(url, f'DROP SCHEMA "{schema}" CASCADE'))
-
-
-async def execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    await connection.execute(statement)
-    await connection.close()
 
 
 def test_an_external_database_moves_to_another_one(empty: Callable[[str], Cli]) -> None:

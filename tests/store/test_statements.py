@@ -43,6 +43,7 @@ NO_TENANT = {
     "reserve_campaign_id",
     "set_sequence",
     "tables_among",
+    "workers",
 }
 # It names the organization as a value: in a condition, or as the first column of what it writes.
 SCOPED = re.compile(r"organization_id = \$\d|insert into \w+ \(organization_id,|organization( set .*)? where id = \$\d")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dialplane import __version__
-from dialplane.cli import options, output
+from dialplane.cli import options, output, space
 from dialplane.cli.session import opened, perform, settings
 from dialplane.errors import DialplaneError, EnvironmentFault
 
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from dialplane.config import Settings
     from dialplane.wiring import App
 
-FREE_BYTES = 1 << 30
 SKEW = timedelta(seconds=1)
+MOST_WORKERS = 100  # that are shown
 
 
 class Status(StrEnum):
@@ -68,6 +67,8 @@ async def _look_at_all(as_json: bool) -> list[Finding]:
 async def _findings(ours: Settings) -> AsyncIterator[Finding]:
     yield Finding("version", Status.OK, f"Dialplane {__version__} on Python {platform.python_version()}")
     yield _data_folder(ours.home)
+    for finding in await asyncio.to_thread(_disks, ours):
+        yield finding
     yield _zones()
     if ours.database_url is None:
         yield await asyncio.to_thread(_embedded, ours.home)
@@ -94,11 +95,24 @@ def _data_folder(home: Path) -> Finding:
             f"{what} cannot be written: {fault.strerror}",
             "let this user write there, or set DIALPLANE_HOME to another folder",
         )
-    free = shutil.disk_usage(folder).free
-    if free < FREE_BYTES:
-        message = f"{what}, {free / 1e9:.1f} GB free"
-        return Finding("data folder", Status.FAULT, message, "free at least 1 GB: a full disk stops the database")
-    return Finding("data folder", Status.OK, f"{what}, {free / 1e9:.0f} GB free")
+    return Finding("data folder", Status.OK, f"{what}, can be written")
+
+
+def _disks(ours: Settings) -> list[Finding]:
+    """Of the folders that can be found; why others cannot is told elsewhere."""
+    try:
+        found = space.disks(space.folders(ours))
+    except (DialplaneError, OSError):
+        found = space.disks([ours.home])
+    return [
+        Finding(
+            "disk",
+            Status.FAULT if disk.is_full else Status.WARNING if disk.is_low else Status.OK,
+            str(disk),
+            space.FIX if disk.is_low else "",
+        )
+        for disk in found
+    ]
 
 
 def _zones() -> Finding:
@@ -173,11 +187,22 @@ async def _workers(app: App) -> Finding:
     from dialplane.store.postgres import rows, sql  # noqa: PLC0415
 
     async with app.database.connection() as connection:
-        alive = len(await rows(sql.live_workers(connection, silent=SILENCE)))
+        found = await rows(sql.workers(connection, limit=MOST_WORKERS))
+    alive = sum(row["now"] - row["heartbeat_at"] < SILENCE for row in found)
+    told = "".join(f"\n  {'':12}{_worker(row)}" for row in found)
     running = sum(row["state"] in ("running", "scheduled") for row in await app.campaigns.page())
     if alive:
-        return Finding("workers", Status.OK, f"{alive} alive")
+        return Finding("workers", Status.OK, f"{alive} alive{told}")
     if running:
-        message = f"none alive, and {output.count(running, 'campaign')} running or scheduled"
+        message = f"none alive, and {output.count(running, 'campaign')} running or scheduled{told}"
         return Finding("workers", Status.WARNING, message, "dialplane worker, or dialplane run --resume ID")
-    return Finding("workers", Status.OK, "none alive, and nothing to dial")
+    return Finding("workers", Status.OK, f"none alive, and nothing to dial{told}")
+
+
+def _worker(row: Mapping[str, Any]) -> str:
+    """'dialer-2, process 4711: 38 lines, up 3:12:09, heard of 0.4 s ago'"""
+    lines = output.count(row["lines"], "line")
+    up = output.duration((row["heartbeat_at"] - row["started_at"]).total_seconds())
+    silent = (row["now"] - row["heartbeat_at"]).total_seconds()
+    heard = f"{silent:.1f} s" if silent < 60 else output.duration(silent)
+    return f"{row['host']}, process {row['pid']}: {lines}, up {up}, heard of {heard} ago"

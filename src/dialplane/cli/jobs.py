@@ -24,6 +24,7 @@ async def _carry_out(with_parent: bool) -> None:
     import structlog  # noqa: PLC0415
 
     from dialplane.cli.children import when_parent_leaves  # noqa: PLC0415
+    from dialplane.cli.space import watch  # noqa: PLC0415
     from dialplane.wiring import open_server  # noqa: PLC0415
 
     log = structlog.get_logger()
@@ -33,12 +34,14 @@ async def _carry_out(with_parent: bool) -> None:
             ours = server.jobs()
             work = asyncio.create_task(ours.run())
             log.info("jobs.started")
+            watching = asyncio.create_task(watch(server.settings))
             leaving = asyncio.create_task(when_parent_leaves(ours.stop)) if with_parent else None
             with signals.to(lambda count: ours.stop() if count == 1 else work.cancel()):
                 try:
                     await work
                 except asyncio.CancelledError:
                     log.warning("jobs.left")
+            watching.cancel()
             if leaving is not None:
                 leaving.cancel()
             log.info("jobs.stopped")
