@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,15 +15,16 @@ from hosting import opened
 from people import app_of
 from site_of import CALLS, Site
 
+from benchmarks.filling import BIG, fill
 from dialplane.config import Settings
 from dialplane.core.campaign import Policies
 from dialplane.store.postgres import Connection, Database
+from dialplane.wiring import App
 
 pytestmark = pytest.mark.asyncio
 
 CONTACTS = 1_000_000
 MOST_ROWS = 5_000  # that a statement may touch, whatever the size of the campaign
-BIG = {"contact", "attempt", "due", "event"}
 
 
 class WatchedDatabase(Database):
@@ -32,9 +34,23 @@ class WatchedDatabase(Database):
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        async with super().connection() as connection:
-            with connection.query_logger(lambda record: self.asked.append((record.query, record.args))):
-                yield connection
+        async with super().connection() as connection, self._watched(connection):
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        async with super().transaction() as connection, self._watched(connection):
+            yield connection
+
+    @asynccontextmanager
+    async def short_transaction(self) -> AsyncIterator[Connection]:
+        async with super().short_transaction() as connection, self._watched(connection):
+            yield connection
+
+    @asynccontextmanager
+    async def _watched(self, connection: Connection) -> AsyncIterator[None]:
+        with connection.query_logger(lambda record: self.asked.append((record.query, record.args))):
+            yield
 
 
 @pytest_asyncio.fixture
@@ -42,49 +58,6 @@ async def watched(server: Mapping[str, Any], fresh_schema: str) -> AsyncIterator
     database = await WatchedDatabase.open(server, schema=fresh_schema, durable=False)
     yield database
     await database.close()
-
-
-async def fill(database: Database, organization_id: int, campaign_id: int, carrier_id: int, agent_id: int) -> None:
-    """Everybody was called once: two thirds answered, the others wait for a retry; and the counters say so."""
-    of = (organization_id, campaign_id)
-    async with database.transaction() as connection:
-        await connection.execute("SET LOCAL statement_timeout = 0")
-        zone = await connection.fetchval(
-            "INSERT INTO zone_group (organization_id, zones) VALUES ($1, '{America/New_York}') RETURNING id", of[0]
-        )
-        number = await connection.fetchval("SELECT id FROM number WHERE organization_id = $1 LIMIT 1", of[0])
-        timeout = {"timeout": 600}
-        await connection.execute(
-            "INSERT INTO contact (organization_id, id, uuid, campaign_id, zone_group_id, to_number, variables, state,"
-            " disposition, attempts, spent) SELECT $1, n, md5('c' || n)::uuid, $2, $3, '+1212' || (2000000 + n), '{}',"
-            " CASE WHEN n % 3 = 0 THEN 'waiting' ELSE 'reached' END, 'answered', 1, 1"
-            " FROM generate_series(1, $4::bigint) n",
-            *of, zone, CONTACTS, **timeout,
-        )  # fmt: skip
-        await connection.execute(
-            "INSERT INTO attempt (organization_id, id, uuid, campaign_id, contact_id, number, carrier_id, number_id,"
-            " from_number, to_number, agent_id, agent_version, state, worker_id, created_at, send_at, send_before,"
-            " deadline_at, sent_at, placed_at, ended_at, disposition, spent)"
-            " SELECT $1, n, md5('a' || n)::uuid, $2, n, 1, $3, $4, '+15005550100', '+1212' || (2000000 + n), $5, 1,"
-            " 'ended', md5('w')::uuid, t, t, t, t, t, t, t + interval '30 s',"
-            " CASE WHEN n % 3 = 0 THEN 'busy' ELSE 'answered' END, true"
-            " FROM (SELECT n, timestamptz '2026-01-01' + n * interval '1 s' AS t"
-            " FROM generate_series(1, $6::bigint) n) s",
-            *of, carrier_id, number, agent_id, CONTACTS, **timeout,
-        )  # fmt: skip
-        await connection.execute(
-            "INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, rank, due_at)"
-            " SELECT $1, $2, n, $3, 10, timestamptz '2030-01-01' FROM generate_series(3, $4::bigint, 3) n",
-            *of, zone, CONTACTS, **timeout,
-        )  # fmt: skip
-        counts = {"reached": CONTACTS * 2 // 3, "attempts": CONTACTS, "disposition.answered": CONTACTS * 2 // 3}
-        await connection.executemany(
-            "INSERT INTO progress VALUES ($1, $2, md5('w')::uuid, $3, $4)", [(*of, *count) for count in counts.items()]
-        )
-        await connection.execute("UPDATE campaign SET total = $3 WHERE organization_id = $1 AND id = $2", *of, CONTACTS)
-    async with database.connection() as connection:
-        for table in BIG:
-            await connection.execute(f"ANALYZE {table}", timeout=600)
 
 
 def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -116,7 +89,7 @@ async def _requests_read_counters_and_pages(site: Site, watched: WatchedDatabase
     agent_id, carrier_id = await app.add_agent(None), await app.add_carrier(CALLS)
     policies = Policies()
     campaign_id = await app.campaigns.create(name="big", agent_id=agent_id, carrier_id=carrier_id, policies=policies)
-    await fill(watched, app.organization_id, campaign_id, carrier_id, agent_id)
+    await fill(watched, app.organization_id, campaign_id, carrier_id, agent_id, contacts=CONTACTS, due_at="2030-01-01")
     path = f"/campaign/{campaign_id}"
     requests = [
         path,
@@ -157,6 +130,46 @@ async def _requests_read_counters_and_pages(site: Site, watched: WatchedDatabase
     runs = await site.call("GET", f"{path}/runs")
     assert (runs["total_count"], runs["runs"][0]["id"]) == (CONTACTS, CONTACTS)
     assert slow == {}
+    assert await _faults_of_turns(watched, app, campaign_id) == {}
+
+
+async def _faults_of_turns(watched: WatchedDatabase, app: App, campaign_id: int) -> dict[str, list[str]]:
+    """What is wrong with the plans of the statements that dial, after twenty calls from claim to end."""
+    async with watched.connection() as connection:
+        await connection.execute(
+            "UPDATE due SET due_at = '2020-01-01' WHERE organization_id = $1 AND campaign_id = $2 AND contact_id < 61",
+            app.organization_id,
+            campaign_id,
+        )
+    await app.campaigns.start(campaign_id)
+    watched.asked.clear()
+    worker = app.worker(capacity=20)
+    working = asyncio.create_task(worker.run())
+    async with asyncio.timeout(60):
+        while (await app.campaigns.progress([campaign_id]))[campaign_id].attempts < CONTACTS + 20:
+            await asyncio.sleep(0.1)
+    worker.stop()
+    await working
+    await app.campaigns.pause(campaign_id)
+    found = {}
+    for statement, arguments in {asked[0]: asked for asked in watched.asked if asked[1]}.values():
+        async with Database.connection(watched) as connection:
+            explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *arguments)
+        if expected := estimated_faults(json.loads(explained)[0]["Plan"]):
+            found[statement[:200]] = expected
+    assert len(watched.asked) > 40, "turns, guards, marks, ends and the pause were heard"
+    return found
+
+
+def estimated_faults(plan: Mapping[str, Any]) -> list[str]:
+    """A plan that reads or sorts what grows with the campaign."""
+    found = []
+    for node in nodes(plan):
+        if node["Node Type"] == "Seq Scan" and node.get("Relation Name") in BIG:
+            found.append(f"sequential scan of {node['Relation Name']}")
+        if node["Node Type"] in ("Sort", "Index Scan", "Bitmap Heap Scan") and node["Plan Rows"] > MOST_ROWS:
+            found.append(f"{node['Node Type']} of {node['Plan Rows']} rows")
+    return found
 
 
 async def test_the_test_would_see_a_scan(watched: WatchedDatabase, tmp_path: Path) -> None:

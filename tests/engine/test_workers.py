@@ -442,3 +442,14 @@ async def test_stopping_a_worker_ends_its_calls_first_and_leaves_the_rest(live: 
     async with live.working():
         await live.wait_until_ended(campaign)
     assert sorted(await live.placed(campaign)) == numbers(20)
+
+
+async def test_the_server_looks_again_at_tables_that_have_grown_under_its_plans(bench: Bench) -> None:
+    async with bench.app.database.connection() as connection:
+        await connection.execute("ANALYZE attempt")
+        assert await sql.attempts_estimated(connection) == 0
+
+    await bench.completed(numbers(150), carrier=ALL_ANSWER)
+
+    async with bench.app.database.connection() as connection:
+        assert await sql.attempts_estimated(connection) >= 100
