@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import platformdirs
 
+from dialplane.core.retention import Retention, parse_kept
 from dialplane.errors import Invalid
 
 FEWEST_SECRET_CHARACTERS = 16
+KEPT = {
+    "events": "DIALPLANE_KEEP_EVENTS",
+    "deliveries": "DIALPLANE_KEEP_DELIVERIES",
+    "uploads": "DIALPLANE_KEEP_UPLOADS",
+    "virtual_runs": "DIALPLANE_KEEP_VIRTUAL_RUNS",
+    "contacts_files": "DIALPLANE_KEEP_CONTACTS_FILES",
+    "carrier_logs": "DIALPLANE_KEEP_CARRIER_LOGS",
+    "transcripts": "DIALPLANE_KEEP_TRANSCRIPTS",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +35,7 @@ class Settings:
     max_upload_bytes: of one contacts file. requests_per_second: of one API key; 0 is no limit.
     signup: whether a stranger may make an organization. examples: whether an organization begins with an example agent,
     the simulated carrier and a number. private_webhooks: whether webhooks may go to addresses of the own network.
+    keep: how long what is needed for a time only is kept.
     """
 
     home: Path
@@ -39,6 +50,7 @@ class Settings:
     signup: bool = False
     examples: bool = True
     private_webhooks: bool = False
+    keep: Retention = field(default_factory=Retention)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -63,6 +75,7 @@ class Settings:
             signup=_switch(env, "DIALPLANE_SIGNUP", cls.signup),
             examples=_switch(env, "DIALPLANE_EXAMPLES", cls.examples),
             private_webhooks=_switch(env, "DIALPLANE_PRIVATE_WEBHOOKS", cls.private_webhooks),
+            keep=Retention(**{field: parse_kept(name, env[name]) for field, name in KEPT.items() if env.get(name)}),
         )
 
     @property

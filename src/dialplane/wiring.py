@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from dialplane.agents.assistant import ASSISTANT, AssistantAgent, is_assistant, read_assistant
 from dialplane.agents.scripted import DEFAULT_DEFINITION, ScriptedAgent
 from dialplane.agents.workflow import WorkflowAgent, is_graph, read_graph
-from dialplane.carriers.simulated import Profile, SimulatedCarrier, log_path
+from dialplane.carriers.simulated import (
+    Profile,
+    SimulatedCarrier,
+    campaigns_with_logs,
+    delete_logs,
+    delete_run,
+    log_path,
+)
 from dialplane.clocks import RealClock, VirtualClock
 from dialplane.config import Settings
+from dialplane.core.retention import Retention
 from dialplane.core.screening import Check
 from dialplane.engine import agents, catalog
 from dialplane.engine.adapters import OpenCarriers
@@ -36,7 +46,7 @@ from dialplane.engine.jobs import IMPORT, JobQueue, Jobs, install
 from dialplane.engine.keys import ensure_key
 from dialplane.engine.people import People
 from dialplane.engine.reports import Reports
-from dialplane.engine.retention import purge
+from dialplane.engine.retention import campaigns_over, drop_virtual_run, purge, purge_virtual_runs
 from dialplane.engine.sealing import Sealer
 from dialplane.engine.single_calls import SingleCalls
 from dialplane.engine.telephony import Telephony
@@ -57,17 +67,20 @@ from dialplane.ports import (
     Screening,
 )
 from dialplane.secrets import Secrets
-from dialplane.store.embedded import attach
+from dialplane.store.embedded import attach, limit_logs
 from dialplane.store.postgres import CONNECTION_FAULTS, Database, sql
 
 if TYPE_CHECKING:
     from dialplane.webhooks import HttpScreening, HttpSender
+
+log = structlog.get_logger()
 
 SIMULATED = "simulated"
 # Their configurations are kept; calls through them are for later versions.
 PLANNED = frozenset({"ari", "cloudonix", "plivo", "telnyx", "twilio", "vobiz", "vonage"})
 SCRIPTED, WORKFLOW = "scripted", "workflow"
 RESCUE_DELAY = timedelta(minutes=10)  # by then an import that somebody waits for is over
+TIDY_SECONDS = 3600.0
 EXAMPLE_NUMBER = "+15005550100"  # what the simulated carrier calls from
 
 
@@ -409,11 +422,42 @@ class Server:
 
     def jobs(self) -> Jobs:
         """The background work of all organizations, for one process to carry out."""
-        return Jobs(self.database, {IMPORT: (self._import, 1)}, loops=[self.deliveries().run], hourly=self._purge)
+        loops = [self.deliveries().run, self._tidy]
+        return Jobs(self.database, {IMPORT: (self._import, 1)}, loops=loops, hourly=self._purge)
+
+    async def purge(self, keep: Retention) -> dict[str, int]:
+        """What has been kept for its time goes: how many of each."""
+        now = self.clock.now()
+
+        async def uploads(organization_id: int, before: datetime) -> int:
+            return await self.of(organization_id).uploads.purge(before)
+
+        gone = await purge(self.database, self.files, now, keep, uploads)
+        if keep.virtual_runs is not None:
+            logs = partial(delete_run, self.logs)
+            gone["virtual_runs"] = await purge_virtual_runs(self.database, self.files, now - keep.virtual_runs, logs)
+        return gone | await self.purge_logs(keep)
+
+    async def purge_logs(self, keep: Retention) -> dict[str, int]:
+        """The same for the logs on this machine."""
+        gone: dict[str, int] = {}
+        if keep.carrier_logs is not None:
+            kept = campaigns_with_logs(self.logs)
+            over = await campaigns_over(self.database, kept, self.clock.now() - keep.carrier_logs)
+            gone["carrier_logs"] = sum(delete_logs(kept[campaign_id]) for campaign_id in over)
+        if self.settings.database_url is None:
+            gone["postgres_logs"] = len(await asyncio.to_thread(limit_logs, self.settings.home))
+        return gone
 
     async def _purge(self) -> None:
-        now = self.clock.now()
-        await purge(self.database, now, lambda organization_id: self.of(organization_id).uploads.purge(now))
+        log.info("purge.done", **await self.purge(self.settings.keep))
+
+    async def _tidy(self, stopping: asyncio.Event) -> None:
+        """Every machine has logs of its own, and of all processes one purges the database."""
+        while not stopping.is_set():
+            await self.purge_logs(self.settings.keep)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), TIDY_SECONDS)
 
     async def _import(self, job: Mapping[str, Any]) -> None:
         await self.of(job["organization_id"]).import_contacts(job["campaign_id"])
@@ -497,7 +541,7 @@ async def open_virtual_app(
                     kept = await _exists(virtual, campaign_id)
         finally:
             if not kept:
-                await _forget(app, campaign_id, schema)
+                await drop_virtual_run(app.database, app.organization_id, campaign_id, schema)
 
 
 @asynccontextmanager
@@ -547,12 +591,6 @@ async def _exists(app: App, campaign_id: int) -> bool:
     except CONNECTION_FAULTS:
         return True  # nobody knows, so nothing is dropped
     return True
-
-
-async def _forget(app: App, campaign_id: int, schema: str) -> None:
-    async with app.database.transaction() as connection:
-        await sql.forget_virtual_run(connection, organization_id=app.organization_id, campaign_id=campaign_id)
-        await connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
 
 
 async def _reached(app: App, campaign_id: int, schema: str) -> datetime:

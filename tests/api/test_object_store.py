@@ -117,9 +117,9 @@ async def test_the_purge_deletes_from_the_store(site: Site, app: App, bucket: Bu
     await site.http.put(link, content=CSV)
     bucket.objects[f"calls/dialplane/arriving/{app.organization_id}/x"] = b"broken off"
 
-    await app.uploads.purge(datetime.now(UTC) + timedelta(days=6))
+    await app.uploads.purge(datetime.now(UTC) - timedelta(days=1))
     assert len(bucket.objects) == 2
-    await app.uploads.purge(datetime.now(UTC) + timedelta(days=8))
+    await app.uploads.purge(datetime.now(UTC) + timedelta(days=1))
 
     assert bucket.objects == {}
 

@@ -983,3 +983,83 @@ async def test_the_example_profiles_dial(tmp_path: Path, name: str) -> None:
 
     counts = Counter(line["event"] for line in stage.log())
     assert counts["place"] == counts["end"] and counts["place"] + counts["refuse"] == 300
+
+
+# --- large logs ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dialplane.carriers.simulated.log.LARGEST_BYTES", 2_000)
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("small_logs")
+async def test_a_large_log_is_put_aside_and_its_calls_are_still_found(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, ALL_ANSWERED)
+    before = [await stage.placed(number) for number in numbers(5)]
+    await stage.run_until_over()
+
+    after = await stage.placed(numbers(6)[-1])
+
+    assert [line["event"] for line in stage.log()] == ["place"]
+    aside = tmp_path / "carrier-3-campaign-7.jsonl.1"
+    assert aside.read_text().count('"place"') == 5
+    other = stage.beside()
+    for order in [*before, after]:
+        assert await other.carrier.lookup(order) is Lookup.KNOWN
+    remembered = [call.attempt_uuid async for call in stage.carrier.accepted_since(START)]
+    assert remembered == [order.attempt_uuid for order in [*before, after]]
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("small_logs")
+async def test_a_large_log_stays_as_long_as_there_is_a_call(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, ALL_ANSWERED | {"talk_seconds": [600, 600]})
+    long_call = await stage.placed(numbers(1)[0])
+    for ordinal, number in enumerate(numbers(20)[1:]):
+        await stage.run(ordinal)
+        await stage.placed(number)
+
+    assert not (tmp_path / "carrier-3-campaign-7.jsonl.1").exists()
+    await stage.run(2_000)
+    assert stage.heard.end(long_call).disposition is Disposition.ANSWERED
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("small_logs")
+async def test_a_process_that_did_not_see_the_log_put_aside_goes_on_in_the_new_one(tmp_path: Path) -> None:
+    one = Stage(tmp_path, ALL_ANSWERED)
+    two = one.beside()
+    waits = await two.placed(numbers(1)[0])
+    heard: list[str] = []
+    for round_ in range(6):
+        for number in numbers(5 * round_ + 5)[5 * round_ :]:
+            await one.placed(number)
+        await one.run_until_over()
+        heard = two.heard.kinds(waits)
+    later = await two.placed("+14155559999")
+    await one.run_until_over()
+
+    lines = [
+        json.loads(line)
+        for name in ("carrier-3-campaign-7.jsonl.1", "carrier-3-campaign-7.jsonl")
+        for line in (tmp_path / name).read_text().splitlines()
+    ]
+    counts = Counter((line["attempt_id"], line["event"]) for line in lines)
+    assert heard[-1] == "Ended" and two.heard.kinds(later)[-1] == "Ended"
+    assert set(counts.values()) == {1}, "nothing is written twice"
+    assert Counter(event for _, event in counts)["place"] == Counter(event for _, event in counts)["end"]
+
+
+@pytest.mark.asyncio
+async def test_a_log_that_was_deleted_begins_anew(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    await stage.placed("+15005550006")
+    await stage.run_until_over()
+    stage.carrier.log_path(7).unlink()
+
+    order = await stage.placed("+15005550006")
+    await stage.run_until_over()
+
+    assert {line["attempt_id"] for line in stage.log()} == {str(order.attempt_uuid)}

@@ -22,7 +22,7 @@ import asyncpg
 import pytest
 
 from dialplane.errors import EnvironmentFault
-from dialplane.store.embedded import Attachment, attach, binaries, describe, folders, placement, postmaster
+from dialplane.store.embedded import Attachment, attach, binaries, describe, folders, limit_logs, placement, postmaster
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as another user")
 
@@ -339,6 +339,28 @@ def test_a_log_older_than_a_week_is_removed(home: Path) -> None:
         assert [path.name for path in describe(home).log_folder.iterdir()] == [
             time.strftime("postgresql-%a.log", time.gmtime())
         ]
+
+
+def test_a_log_that_has_grown_too_large_is_emptied_while_the_server_goes_on_writing_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postmaster, "LARGEST_LOG_BYTES", 50_000)
+    with attached(home) as attachment:
+        (log,) = describe(home).log_folder.iterdir()
+        assert limit_logs(home) == []
+        write_log(attachment, "x" * 60_000)
+        wait_until(lambda: log.stat().st_size > 60_000)
+
+        assert limit_logs(home) == [log]
+
+        assert log.stat().st_size == 0
+        write_log(attachment, "and so on")
+        wait_until(lambda: "and so on" in log.read_text())
+        assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+def write_log(attachment: Attachment, text: str) -> None:
+    ask(attachment, f"DO $$ BEGIN RAISE LOG '{text}'; END $$")
 
 
 def test_a_long_path_gets_a_short_socket_folder(folder: Path) -> None:

@@ -30,6 +30,7 @@ NO_TENANT = {
     "find_key",
     "find_organization",
     "find_person",
+    "forget_workers",
     "leave",
     "live_workers",
     "lock_emails",

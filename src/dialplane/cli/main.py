@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dialplane import __version__
-from dialplane.cli import backup, campaign, contacts, dnc, doctor, jobs, keys, run, serve, worker
+from dialplane.cli import backup, campaign, contacts, dnc, doctor, jobs, keys, purge, run, serve, worker
 from dialplane.cli.errors import tell
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.add_typer(dnc.app, name="dnc")
 app.add_typer(keys.app, name="keys")
 app.command()(backup.backup)
 app.command()(backup.restore)
+app.command()(purge.purge)
 app.command()(doctor.doctor)
 
 

@@ -56,7 +56,7 @@ async def back_up(database: Database, path: Path, left: Left, *, version: str) -
             raise Conflict("there is nothing to back up: is this the right DIALPLANE_HOME, or DIALPLANE_DATABASE_URL?")
         files = _copy_files(archive, FILES, left.files, _whole_files(left.files)) if left.files else 0
         # Those of runs on the virtual clock are in folders below, and stay out like the runs.
-        logs = _copy_files(archive, CARRIER_LOGS, left.carrier_logs, left.carrier_logs.glob("*.jsonl"))
+        logs = _copy_files(archive, CARRIER_LOGS, left.carrier_logs, left.carrier_logs.glob("*.jsonl*"))
         if left.secret is not None:
             with archive.entry(SECRET) as entry:
                 entry.write(left.secret.encode())

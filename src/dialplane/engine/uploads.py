@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -15,7 +15,6 @@ from dialplane.ports import Clock, Files
 from dialplane.store.postgres import Database, Row, rows, sql
 
 UPLOADS: Final = "campaigns/"  # keys below are of uploaded files
-UNUSED_DAYS: Final = 7
 MOST_NAME_CHARACTERS: Final = 150  # of a key: with the uuid before it, one name on any disk
 PURGED_AT_ONCE: Final = 100
 PAGE: Final = 100
@@ -135,9 +134,8 @@ class Uploads:
                 raise Conflict("a campaign has its contacts from this file: it stays")
         await asyncio.to_thread(self._files.delete, key)
 
-    async def purge(self, now: datetime) -> int:
-        """Delete what nobody used for a week, and the remains of uploads that broke off; how many files went."""
-        before = now - timedelta(days=UNUSED_DAYS)
+    async def purge(self, before: datetime) -> int:
+        """Delete what nobody has asked for since then, and remains of uploads that broke off; how many files went."""
         purged = 0
         while keys := await self._purge_some(before):
             purged += len(keys)

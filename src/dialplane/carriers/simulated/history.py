@@ -16,8 +16,8 @@ from dialplane.ports import PastCall
 
 def accepted_since(folder: Path, carrier_id: int, since: datetime) -> Iterator[PastCall]:
     """Line by line, over the logs of all campaigns. Raises EnvironmentFault."""
-    name = re.compile(rf"carrier-{carrier_id}-campaign-(\d+)\.jsonl")
-    found = [(path, name.fullmatch(path.name)) for path in folder.glob(f"carrier-{carrier_id}-campaign-*.jsonl")]
+    name = re.compile(rf"carrier-{carrier_id}-campaign-(\d+)\.jsonl(?:\.1)?")
+    found = [(path, name.fullmatch(path.name)) for path in folder.glob(f"carrier-{carrier_id}-campaign-*")]
     logs = [_calls(path, int(match[1]), since) for path, match in found if match is not None]
     return heapq.merge(*logs, key=lambda call: call.placed_at)
 

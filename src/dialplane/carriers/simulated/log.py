@@ -23,6 +23,7 @@ READ_BYTES = 1 << 20
 # A process that was stopped while it held the lock must not freeze the others: they give up and try again later.
 LOCK_PATIENCE_SECONDS = 0.25
 LOCK_PAUSE_SECONDS = 0.00005
+LARGEST_BYTES = 1 << 30  # then it is put aside, at a moment without a call: a million calls and more
 
 
 class LogEvent(StrEnum):
@@ -57,6 +58,11 @@ class Placed:
     ended: End | None = None
 
 
+def put_aside_path(path: Path) -> Path:
+    """Where a log is once it has grown large; the one that was there before it is gone."""
+    return path.with_name(f"{path.name}.1")
+
+
 def log_path(folder: Path, carrier_id: int, campaign_id: int) -> Path:
     return folder / f"carrier-{carrier_id}-campaign-{campaign_id}.jsonl"
 
@@ -73,6 +79,7 @@ class Log:
         self.open: dict[str, Placed] = {}  # by call id, over all processes
         self.starts: deque[datetime] = deque(maxlen=max_starts)
         self._file: int | None = None
+        self._inode = 0  # of the file that was read up to size_bytes
         self.size_bytes = 0  # everything before this offset is known here; under the lock, all there is
         self._stuck_until = 0.0
 
@@ -80,15 +87,11 @@ class Log:
     def locked(self) -> Iterator[None]:
         """Raises CarrierUnavailable when another process sits on the lock, EnvironmentFault when the disk says no."""
         with self._explained():
-            if self._file is None:
-                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-            self._lock(self._file)
+            self._open_locked()
         try:
-            with self._explained():
-                self._read_others(self._file)
             yield
         finally:
+            assert self._file is not None
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def append(self, line: dict[str, Any]) -> None:
@@ -108,6 +111,34 @@ class Log:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def _open_locked(self) -> None:
+        """The file that has the log's name now, locked and read; another one than before, if that was put aside."""
+        while True:
+            if self._file is None:
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+                found = os.fstat(self._file)
+                if found.st_ino != self._inode or found.st_size < self.size_bytes:
+                    self._inode, self.size_bytes = found.st_ino, 0
+                    self.open.clear()
+            self._lock(self._file)
+            try:
+                self._read_others(self._file)  # of one that was put aside too: the ends of calls that are known here
+                if self._has_name():
+                    if self.open or self.size_bytes < LARGEST_BYTES:
+                        return
+                    os.replace(self.path, put_aside_path(self.path))
+            except BaseException:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+                raise
+            self.close()  # and with it the lock
+
+    def _has_name(self) -> bool:
+        try:
+            return os.stat(self.path).st_ino == self._inode
+        except FileNotFoundError:
+            return False
 
     def _lock(self, file: int) -> None:
         start = time.monotonic()
@@ -158,10 +189,13 @@ class Log:
         """Ended calls are not kept in memory; look-ups of them are rare enough to read the file."""
         needle = attempt_id.encode()
         calls: dict[str, Placed] = {}
-        with self._explained(), self.path.open("rb") as lines:
-            for line in lines:
-                if needle in line and (known := parsed(line)) is not None:
-                    apply(known, calls)
+        for path in (put_aside_path(self.path), self.path):
+            if not path.exists():
+                continue
+            with self._explained(), path.open("rb") as lines:
+                for line in lines:
+                    if needle in line and (known := parsed(line)) is not None:
+                        apply(known, calls)
         return [call for call in calls.values() if call.attempt_id == attempt_id]
 
     @contextmanager

@@ -1,5 +1,5 @@
 """PostgreSQL for one machine, from the binaries of a wheel: nothing to install, nothing to run."""
 
-from dialplane.store.embedded.cluster import Attachment, Description, attach, describe
+from dialplane.store.embedded.cluster import Attachment, Description, attach, describe, limit_logs
 
-__all__ = ["Attachment", "Description", "attach", "describe"]
+__all__ = ["Attachment", "Description", "attach", "describe", "limit_logs"]

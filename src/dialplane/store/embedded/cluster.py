@@ -15,6 +15,7 @@ from typing import Any
 from dialplane.store.embedded.folders import Waiting, exclusive, faults_told, share_lock, try_lock
 from dialplane.store.embedded.placement import STATE_ROOT, Place, locate, prepare
 from dialplane.store.embedded.postmaster import Postmaster, check_version, cluster_version
+from dialplane.store.embedded.postmaster import limit_logs as _limit_logs
 
 OTHERS_START = "another command starts or stops the database"
 
@@ -94,6 +95,13 @@ class Attachment:
     @property
     def _start_lock(self) -> Path:
         return self.folder / "start.lock"
+
+
+def limit_logs(home: Path, *, state_root: Path = STATE_ROOT) -> list[Path]:
+    """Empty those of the server's logs that have grown too large: which. Raises: EnvironmentFault."""
+    place = locate(home, state_root=state_root)
+    with faults_told(place.log):
+        return _limit_logs(place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ ROLE = "dialplane"
 OLD_SERVER_SECONDS = 60  # for the last processes of a killed server to end
 MAX_KILLED_STARTS = 3  # killed from outside, as the kernel does when memory runs out
 LOG_DAYS = 7
+LARGEST_LOG_BYTES = 100 << 20  # of a day: more than that says the same again and again
 SETTINGS_OF_A_NEW_CLUSTER = {"max_connections": "200"}  # in postgresql.conf, where an operator may change them
 SETTINGS = {
     "listen_addresses": "",
@@ -178,6 +179,7 @@ class Postmaster:
         for path in self.place.log.glob("*.log"):  # truncation on rotation does not reach a server that rarely runs
             if path.lstat().st_mtime < time.time() - (LOG_DAYS - 1) * 86_400:
                 path.unlink(missing_ok=True)
+        limit_logs(self.place)
 
     def _initialise(self) -> None:
         """initdb beside the final folder, then one rename: a cluster is there whole or not at all."""
@@ -265,6 +267,17 @@ class Postmaster:
 class _Started:
     process: subprocess.Popen[bytes]
     at: float  # seconds since the epoch, to compare with the log's time stamp
+
+
+def limit_logs(place: Place) -> list[Path]:
+    """Logs that had grown too large are empty again, while the server goes on writing them. Which these were."""
+    cut: list[Path] = []
+    for path in place.log.glob("*.log"):
+        with suppress(FileNotFoundError):
+            if path.lstat().st_size > LARGEST_LOG_BYTES:
+                os.close(open_private(path, truncate=True))
+                cut.append(path)
+    return cut
 
 
 def check_version(place: Place) -> None:

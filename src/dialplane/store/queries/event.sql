@@ -64,5 +64,6 @@ WITH oldest AS (
     INSERT INTO event_purge (organization_id, transaction_id, id)
     SELECT :organization_id, transaction_id, id FROM last
     ON CONFLICT (organization_id) DO UPDATE SET transaction_id = excluded.transaction_id, id = excluded.id
+    WHERE (event_purge.transaction_id, event_purge.id) < (excluded.transaction_id, excluded.id)
 )
 SELECT count(*) FROM gone;
