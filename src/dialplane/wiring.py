@@ -471,10 +471,12 @@ async def open_server(
     virtual_start: datetime | None = None,
     on_wait: Callable[[str], None] | None = None,
     max_connections: int = 8,
+    as_it_is: bool = False,
 ) -> AsyncIterator[Server]:
     """All organizations, attached to their database. Raises EnvironmentFault, Invalid.
 
     virtual_start: run on the virtual clock from that instant on, in `schema`, which live workers never see.
+    as_it_is: for who only reads: the database is not migrated, and an embedded one may be of an older major version.
     """
     clock: Clock = RealClock() if virtual_start is None else VirtualClock(virtual_start)
     async with AsyncExitStack() as stack:
@@ -483,7 +485,7 @@ async def open_server(
         if settings.database_url is not None:
             arguments = {"dsn": settings.database_url}
         else:
-            attachment = await asyncio.to_thread(attach, settings.home, on_wait=on_wait)
+            attachment = await asyncio.to_thread(attach, settings.home, on_wait=on_wait, as_it_is=as_it_is)
             stack.push_async_callback(asyncio.to_thread, attachment.leave)
             arguments, recover = attachment.connect_arguments, attachment.ensure_running
         database = await Database.open(
@@ -493,6 +495,7 @@ async def open_server(
             recover=recover,
             max_connections=max_connections,
             pooler=settings.database_pooler,
+            as_it_is=as_it_is,
         )
         stack.push_async_callback(database.close)
         logs = settings.carrier_logs if schema is None else settings.carrier_logs / schema

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 from checks import (
     every_place_has_one_end,
@@ -18,8 +21,14 @@ from checks import (
 )
 from executable import ANSWERED, Cli, wait_for
 
+from dialplane.config import Settings
+from dialplane.core.campaign import CampaignState, Policies
+from dialplane.store.embedded import binaries, placement
+from dialplane.wiring import open_app
+
 CONTACTS = 160
 PROFILE = "provider: simulated\nring_seconds: [0.1, 0.3]\ntalk_seconds: [0.5, 2.5]\n"
+OLDER = "16"  # comes with the wheel besides the version in use
 SECRET = "a secret of sixteen and more"
 
 
@@ -83,6 +92,88 @@ def test_a_campaign_goes_on_after_its_data_folder_is_gone_and_calls_nobody_twice
     assert len(answered) == len(set(answered)), "who has answered is not called again"
     ended = {row["contact_id"]: row["contact_state"] for row in read_report(Path(done["report"]))}
     assert len(ended) == CONTACTS and set(ended.values()) == {"reached", "exhausted"}
+
+
+# --- versions of PostgreSQL -----------------------------------------------------------------------
+
+
+@pytest.mark.skipif(
+    OLDER not in {found.major for found in binaries.all_binaries()},
+    reason=f"the wheel of PostgreSQL has no PostgreSQL {OLDER}",
+)
+def test_a_data_folder_of_an_older_postgresql_moves_to_the_new_one(alone: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as before:
+        older = binaries.find_binaries(major=OLDER)
+        before.setattr(placement, "find_binaries", lambda **_: older)
+        asyncio.run(tiny_run(home(alone), alone.contacts(ANSWERED, "+14155550123")))
+
+    refused = alone("campaign", "list")
+    made = alone("backup", "old.zip")
+    new = Cli(alone.folder, alone.env | {"DIALPLANE_HOME": str(home(alone).with_name("new"))})
+    home(new).mkdir(mode=0o755)
+    restored = new("restore", "old.zip")
+
+    assert refused.code == 4
+    assert f"is of PostgreSQL {OLDER}" in refused.err
+    assert "Make a backup with `dialplane backup FILE`, set DIALPLANE_HOME to a new folder, and" in refused.err
+    assert (made.code, restored.code) == (0, 0), made.err + restored.err
+    (campaign,) = new.campaigns()
+    assert (campaign["state"], campaign["contacts"]["total"], campaign["contacts"]["waiting"]) == ("completed", 2, 0)
+    assert alone("campaign", "list").code == 4, "the old folder is as it was"
+
+
+async def tiny_run(folder: Path, contacts: Path) -> None:
+    async with open_app(Settings(home=folder)) as app:
+        campaign_id = await app.campaigns.create(
+            name="old",
+            agent_id=await app.add_agent(None),
+            carrier_id=await app.add_carrier({"outcomes": {"answered": 1}, "talk_seconds": [0.1, 0.2]}),
+            policies=Policies(),
+        )
+        await app.intake.store(campaign_id, contacts, None)
+        await app.intake.run(campaign_id, frozenset())
+        await app.campaigns.start(campaign_id)
+
+        async def over() -> bool:
+            return (await app.campaigns.get(campaign_id)).state is CampaignState.COMPLETED
+
+        await app.worker(campaign_id=campaign_id, finished=over).run()
+
+
+def test_a_backup_changes_nothing_in_a_database_of_an_older_version(empty: Callable[[str], Cli]) -> None:
+    cli = empty("site")
+    cli("keys", "create")
+    execute(cli, "DELETE FROM schema_migration WHERE number = 10")
+    execute(cli, "ALTER TABLE campaign DROP transcripts_gone_to", "ALTER TABLE contact_file DROP purged_at")
+
+    made = cli("backup", "old.zip")
+
+    assert made.code == 0, made.err
+    assert execute(cli, "SELECT max(number) FROM schema_migration") != 10
+    other = empty("other")
+    assert other("restore", "old.zip").code == 0
+    assert len(other("keys", "list", "--json").json) == 1
+
+
+def test_a_backup_of_a_newer_database_is_refused(empty: Callable[[str], Cli]) -> None:
+    cli = empty("site")
+    cli("keys", "create")
+    execute(cli, "INSERT INTO schema_migration VALUES (9001, '9001_later.sql', 'x')")
+
+    refused = cli("backup", "new.zip")
+
+    assert refused.code == 4 and "made by a newer Dialplane (migration 9001_later.sql)" in refused.err
+    assert not (cli.folder / "new.zip").exists()
+
+
+def execute(cli: Cli, *statements: str) -> Any:
+    async def run() -> Any:
+        connection = await asyncpg.connect(cli.env["DIALPLANE_DATABASE_URL"])
+        found = [await connection.fetchval(statement) for statement in statements]
+        await connection.close()
+        return found[-1]
+
+    return asyncio.run(run())
 
 
 # --- where it goes, and what is in it -------------------------------------------------------------

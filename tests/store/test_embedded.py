@@ -24,6 +24,11 @@ import pytest
 from dialplane.errors import EnvironmentFault
 from dialplane.store.embedded import Attachment, attach, binaries, describe, folders, limit_logs, placement, postmaster
 
+OLDER = "16"  # comes with the wheel besides the version in use
+older_postgres = pytest.mark.skipif(
+    OLDER not in {found.major for found in binaries.all_binaries()},
+    reason=f"the wheel of PostgreSQL has no PostgreSQL {OLDER}",
+)
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as another user")
 
 
@@ -303,8 +308,36 @@ def test_a_server_that_cannot_start_is_told_with_its_last_words(home: Path) -> N
 def test_a_cluster_of_another_major_version_is_refused(home: Path) -> None:
     (own_data_folder(home) / "PG_VERSION").write_text("15\n")
 
-    with pytest.raises(EnvironmentFault, match=r"of PostgreSQL 15, .* brings PostgreSQL 18.*pg_dump.*DIALPLANE_HOME"):
+    words = r"of PostgreSQL 15, .* uses PostgreSQL 18\. .*`dialplane backup FILE` of a release with PostgreSQL 15"
+    with pytest.raises(EnvironmentFault, match=words):
         attach(home)
+    with pytest.raises(EnvironmentFault, match="No PostgreSQL 15 for this platform comes with Dialplane"):
+        attach(home, as_it_is=True)
+
+
+@older_postgres
+def test_a_cluster_of_an_older_version_whose_programs_came_along_is_opened_as_it_is_alone(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before, _older_programs(before), attached(home) as attachment:
+        ask(attachment, "CREATE TABLE kept (id bigint)")
+
+    with pytest.raises(EnvironmentFault, match=f"of PostgreSQL {OLDER}, .*Make a backup with `dialplane backup FILE`,"):
+        attach(home)
+
+    with attached(home, as_it_is=True) as attachment:
+        assert ask(attachment, "SELECT count(*) FROM kept") == 0
+        assert str(ask(attachment, "SHOW server_version")).startswith(f"{OLDER}.")
+        with pytest.raises(EnvironmentFault, match=f"of PostgreSQL {OLDER}"):
+            attach(home)
+
+
+@contextmanager
+def _older_programs(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As a release did that brought the older version alone."""
+    older = binaries.find_binaries(major=OLDER)
+    patch.setattr(placement, "find_binaries", lambda **_: older)
+    yield
 
 
 def test_a_folder_that_is_no_cluster_is_left_alone(home: Path) -> None:
@@ -485,7 +518,7 @@ def test_binaries_the_servers_user_cannot_execute_are_copied_once(
     hidden = folder / "hidden"
     hidden.mkdir(mode=0o700)
     binaries.copy_binaries(wheel, hidden / "site")
-    monkeypatch.setattr(placement, "find_binaries", lambda: wheel.moved(hidden / "site"))
+    monkeypatch.setattr(placement, "find_binaries", lambda **_: wheel.moved(hidden / "site"))
 
     for _ in range(2):
         with attached(home, state_root=state_root) as attachment:

@@ -60,7 +60,7 @@ async def _backup(
         secret_mark=_mark(secret),
         secret=secret if with_secret_key else None,
     )
-    async with opened_server() as server:
+    async with opened_server(as_it_is=True) as server:
         return await back_up(server.database, file, left, version=__version__)
 
 

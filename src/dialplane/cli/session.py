@@ -35,11 +35,11 @@ def say_waiting(reason: str) -> None:
 
 
 @asynccontextmanager
-async def opened_server() -> AsyncIterator[Server]:
-    """All organizations, attached to their database."""
+async def opened_server(*, as_it_is: bool = False) -> AsyncIterator[Server]:
+    """All organizations, attached to their database; as_it_is: for who only reads, of whatever version."""
     from dialplane.wiring import open_server  # noqa: PLC0415
 
-    async with open_server(settings(), on_wait=say_waiting) as server:
+    async with open_server(settings(), on_wait=say_waiting, as_it_is=as_it_is) as server:
         yield server
 
 

@@ -47,7 +47,7 @@ async def back_up(database: Database, path: Path, left: Left, *, version: str) -
 
     Rows and files pass through, so memory stays as it is. Files come after the rows that name them, and a carrier's log
     after the attempts that it knows: the backup has none without the other. Raises Conflict where there is such a file
-    already, or nothing to back up; EnvironmentFault.
+    already, or nothing to back up; EnvironmentFault. The database may be of an older version: `restoring.py` migrates.
     """
     with new_archive(path) as archive:
         async with database.snapshot() as connection:
@@ -67,13 +67,14 @@ async def back_up(database: Database, path: Path, left: Left, *, version: str) -
 
 async def _copy_tables(connection: Connection, archive: NewArchive, secret_mark: str, version: str) -> Manifest:
     made_at = await sql.moment(connection)
+    made_by = await applied(connection)
     found = await tables(connection)
     copied = {table.name: await _copy_table(connection, archive, table) for table in found}
     return Manifest(
         dialplane=version,
         postgres=connection.get_settings().server_version,
         made_at=made_at,
-        migrations=await applied(connection),
+        migrations=made_by,
         tables=found,
         rows=copied,
         secret_mark=secret_mark,

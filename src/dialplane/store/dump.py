@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Final
 
+from dialplane.errors import EnvironmentFault
 from dialplane.store.postgres import MIGRATION_LOCK, Connection, migrate, migrations, rows, sql
 
 # What the processes of one installation are at, and runs on the virtual clock, which have schemas of their own.
@@ -90,8 +91,17 @@ async def analyze(connection: Connection) -> None:
 
 
 async def applied(connection: Connection) -> list[dict[str, str | int]]:
-    """[{"number": 1, "name": "0001_engine.sql", "sha256": …}, …]"""
-    return [dict(row) for row in await rows(sql.applied_migrations(connection))]
+    """[{"number": 1, "name": "0001_engine.sql", "sha256": …}, …], none where nothing was ever made.
+
+    Raises EnvironmentFault where a newer version has made tables that this one does not know.
+    """
+    if not await rows(sql.tables_among(connection, names=["schema_migration"])):
+        return []
+    done = [dict(row) for row in await rows(sql.applied_migrations(connection))]
+    known = {number for number, _, _ in migrations()}
+    if newer := [each["name"] for each in done if each["number"] not in known]:
+        raise EnvironmentFault(f"the database was made by a newer Dialplane (migration {newer[0]}): upgrade this one")
+    return done
 
 
 async def _present(connection: Connection) -> list[str]:

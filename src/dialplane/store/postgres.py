@@ -86,8 +86,11 @@ class Database:
         recover: Callable[[], None] | None = None,
         max_connections: int = 8,
         pooler: bool = False,
+        as_it_is: bool = False,
     ) -> Database:
         """A migrated database. `schema`: work in that schema, made if it is missing. Raises EnvironmentFault.
+
+        as_it_is: for who only reads: nothing is migrated, and the tables may be those of an older version, or missing.
 
         pooler: the way there leads through a pooler in transaction mode, which keeps neither settings nor prepared
         statements of a session.
@@ -104,7 +107,8 @@ class Database:
             connection = await hosts.connect(**connect_arguments, timeout=10)
             try:
                 await _check_server(connection)
-                await migrate(connection, schema)
+                if not as_it_is:
+                    await migrate(connection, schema)
             finally:
                 await connection.close(timeout=5)
             pool = await asyncpg.create_pool(

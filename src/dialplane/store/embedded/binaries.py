@@ -33,18 +33,24 @@ class Binaries:
         return Binaries(site, site / self.install.relative_to(self.site), self.version)
 
 
-def find_binaries(wheel: str = WHEEL) -> Binaries:
-    """The newest PostgreSQL below the wheel's folder."""
+def find_binaries(wheel: str = WHEEL, *, major: str | None = None) -> Binaries:
+    """The newest PostgreSQL below the wheel's folder, or the one of this major version. Raises EnvironmentFault."""
+    found = [binaries for binaries in all_binaries(wheel) if major in (None, binaries.major)]
+    if not found:
+        what = "PostgreSQL" if major is None else f"PostgreSQL {major}"
+        raise EnvironmentFault(f"No {what} for this platform comes with Dialplane (looked in {wheel}). {INSTEAD}")
+    return max(found, key=lambda binaries: [int(number) for number in re.findall(r"\d+", binaries.version)])
+
+
+def all_binaries(wheel: str = WHEEL) -> list[Binaries]:
+    """One for each version: wheels bring older ones too, for who comes from them."""
     spec = importlib.util.find_spec(wheel)
     locations = (spec.submodule_search_locations if spec else None) or []
-    found = [
+    return [
         Binaries(Path(location).parent, initdb.parents[1], _version(initdb.parent / "postgres"))
         for location in locations
         for initdb in _initdbs(Path(location))
     ]
-    if not found:
-        raise EnvironmentFault(f"No PostgreSQL for this platform comes with Dialplane (looked in {wheel}). {INSTEAD}")
-    return max(found, key=lambda binaries: [int(number) for number in re.findall(r"\d+", binaries.version)])
 
 
 def _initdbs(package: Path) -> list[Path]:

@@ -13,23 +13,30 @@ from pathlib import Path
 from typing import Any
 
 from dialplane.store.embedded.folders import Waiting, exclusive, faults_told, share_lock, try_lock
-from dialplane.store.embedded.placement import STATE_ROOT, Place, locate, prepare
-from dialplane.store.embedded.postmaster import Postmaster, check_version, cluster_version
+from dialplane.store.embedded.placement import STATE_ROOT, Place, locate, prepare, version_in
+from dialplane.store.embedded.postmaster import Postmaster, check_version
 from dialplane.store.embedded.postmaster import limit_logs as _limit_logs
 
 OTHERS_START = "another command starts or stops the database"
 
 
-def attach(home: Path, *, on_wait: Callable[[str], None] | None = None, state_root: Path = STATE_ROOT) -> Attachment:
+def attach(
+    home: Path,
+    *,
+    on_wait: Callable[[str], None] | None = None,
+    state_root: Path = STATE_ROOT,
+    as_it_is: bool = False,
+) -> Attachment:
     """Attach to the PostgreSQL of this data folder, or start it, made first if the folder is new.
 
     on_wait: is told why, when it takes more than a few seconds. state_root: where the cluster goes when, as root, the
-    user that PostgreSQL runs as cannot enter ``home``.
+    user that PostgreSQL runs as cannot enter ``home``. as_it_is: a cluster of an older major version too, if the programs
+    for it have come along.
     Raises: EnvironmentFault, whose text says what is wrong and what to do.
     """
     with faults_told(home):
         home.mkdir(parents=True, exist_ok=True)
-    place = locate(home, state_root=state_root)
+    place = locate(home, state_root=state_root, as_it_is=as_it_is)
     check_version(place)
     attachment = Attachment(prepare(place, Waiting(on_wait)), on_wait)
     attachment._enter()
@@ -125,7 +132,7 @@ def describe(home: Path, *, state_root: Path = STATE_ROOT) -> Description:
     return Description(
         folder=place.folder,
         reason=place.reason,
-        cluster_version=cluster_version(place),
+        cluster_version=version_in(place.data),
         binaries_version=place.binaries.version,
         pid=Postmaster(place).pid(),
         socket_folder=place.socket_folder,

@@ -70,16 +70,33 @@ class Place:
         return Path("/tmp") / f"dialplane-{self.account.uid}-{_short_hash(self.folder)}"
 
 
-def locate(home: Path, *, state_root: Path = STATE_ROOT) -> Place:
-    """Where the cluster of this data folder is, or would be made. Changes nothing."""
+def locate(home: Path, *, state_root: Path = STATE_ROOT, as_it_is: bool = False) -> Place:
+    """Where the cluster of this data folder is, or would be made. Changes nothing.
+
+    as_it_is: with the programs of the version that it was made by, should they be another one's than those in use.
+    """
     home = home.resolve()
-    found = find_binaries()
     if os.geteuid() != 0:
-        return Place(home=home, account=_ourselves(home), binaries=found, state_root=state_root, **_inside(home))
+        account, where = _ourselves(home), _inside(home)
+        found = _programs(where["folder"], as_it_is)
+        return Place(home=home, account=account, binaries=found, state_root=state_root, **where)
     account, where = _as_root(home, state_root)
+    found = _programs(where["folder"], as_it_is)
     if not _can(account, [found.program("initdb"), "--version"]):
         found = found.moved(state_root / f"binaries-{found.version}")
     return Place(home=home, account=account, binaries=found, state_root=state_root, **where)
+
+
+def _programs(folder: Path, as_it_is: bool) -> Binaries:
+    made_by = version_in(folder / "data") if as_it_is else None
+    return find_binaries() if made_by is None else find_binaries(major=made_by)
+
+
+def version_in(data: Path) -> str | None:
+    """The major version of a cluster; None where there is none."""
+    with faults_told(data), suppress(FileNotFoundError):
+        return (data / "PG_VERSION").read_text(encoding="ascii").strip()
+    return None
 
 
 def prepare(place: Place, waiting: Waiting) -> Place:
@@ -90,7 +107,7 @@ def prepare(place: Place, waiting: Waiting) -> Place:
             _make_state_root(place.state_root)
             with exclusive(place.state_root / "lock", waiting, "another command prepares the database's folder"):
                 if copied:
-                    copy_binaries(find_binaries(), place.binaries.site)
+                    copy_binaries(find_binaries(major=place.binaries.major), place.binaries.site)
                 if place.folder.parent == place.state_root:
                     place = _claim(place)
         # Of root, so that the less trusted account cannot swap what root opens in it.

@@ -22,6 +22,7 @@ from typing import Any
 import asyncpg
 
 from dialplane.errors import EnvironmentFault
+from dialplane.store.embedded.binaries import all_binaries
 from dialplane.store.embedded.folders import (
     Waiting,
     disk_full,
@@ -31,7 +32,7 @@ from dialplane.store.embedded.folders import (
     try_lock,
     write_private,
 )
-from dialplane.store.embedded.placement import Place, prepare_socket_folder
+from dialplane.store.embedded.placement import Place, prepare_socket_folder, version_in
 
 PORT = 5432  # only part of the socket's name: nothing listens on the network
 ROLE = "dialplane"
@@ -284,20 +285,18 @@ def check_version(place: Place) -> None:
     """Raises EnvironmentFault when the cluster is of another major version, or no cluster at all."""
     if not place.data.exists():
         return
-    if (cluster := cluster_version(place)) is None:
+    if (cluster := version_in(place.data)) is None:
         raise EnvironmentFault(f"{place.data} is not a PostgreSQL data folder. Move it away, then try again.")
     if cluster != place.binaries.major:
-        raise EnvironmentFault(
-            f"The database in {place.data} is of PostgreSQL {cluster}, this Dialplane brings PostgreSQL "
-            f"{place.binaries.major}. Dump it with pg_dump, using a Dialplane release that brings "
-            f"PostgreSQL {cluster} and restore it into a new folder, or set DIALPLANE_HOME to another folder."
+        reads_it = cluster in {binaries.major for binaries in all_binaries()}
+        who = (
+            "`dialplane backup FILE`" if reads_it else f"`dialplane backup FILE` of a release with PostgreSQL {cluster}"
         )
-
-
-def cluster_version(place: Place) -> str | None:
-    with faults_told(place.data), suppress(FileNotFoundError):
-        return (place.data / "PG_VERSION").read_text(encoding="ascii").strip()
-    return None
+        raise EnvironmentFault(
+            f"The database in {place.data} is of PostgreSQL {cluster}, and this Dialplane uses PostgreSQL "
+            f"{place.binaries.major}. Make a backup with {who}, set DIALPLANE_HOME to a new folder, and "
+            "`dialplane restore FILE` there."
+        )
 
 
 async def _connect_once(arguments: Mapping[str, Any]) -> None:
