@@ -47,6 +47,20 @@ def test_workers_are_shown_with_their_host_their_lines_and_their_silence(empty: 
     assert f"process {process.pid}: 0 lines" in check(cli, "workers")[0]["message"], "the dead one is still shown"
 
 
+def test_a_health_check_of_a_worker_says_whether_one_of_this_host_is_alive(empty: Callable[[str], Cli]) -> None:
+    cli = empty("site")
+    before = cli("doctor", "--worker")
+    process = cli.start("worker")
+    wait_for(lambda: cli("doctor", "--worker").code == 0)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    after = cli("doctor", "--worker", "--json")
+
+    assert (before.code, after.code) == (4, 4)
+    assert f"✗ worker      none alive on {os.uname().nodename}" in before.out
+    assert after.json["checks"][0]["status"] == "fault"
+
+
 @SMALL_DISK
 @pytest.mark.parametrize(("size", "status", "code"), [("3g", "warning", 0), ("600m", "fault", 4)])
 def test_a_disk_with_little_room_is_told(empty: Callable[[str], Cli], size: str, status: str, code: int) -> None:

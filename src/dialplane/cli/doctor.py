@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from dialplane import __version__
 from dialplane.cli import options, output, space
-from dialplane.cli.session import opened, perform, settings
+from dialplane.cli.session import opened, opened_server, perform, settings
 from dialplane.errors import DialplaneError, EnvironmentFault
 
 if TYPE_CHECKING:
     from dialplane.config import Settings
+    from dialplane.store.postgres import Database, Row
     from dialplane.wiring import App
 
 SKEW = timedelta(seconds=1)
@@ -44,9 +48,14 @@ class Finding:
     fix: str = ""
 
 
-def doctor(as_json: options.Json = False) -> None:
+def doctor(
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Only whether a worker of this host is alive, for health checks.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
     """Look at this machine, its data folder and its database, and say what is wrong."""
-    found = perform(_look_at_all(as_json))
+    found = perform(_look(_findings_of_worker() if worker else _findings(settings()), as_json))
     ok = all(finding.status is not Status.FAULT for finding in found)
     if as_json:
         output.print_json({"ok": ok, "checks": [asdict(finding) for finding in found]})
@@ -54,14 +63,27 @@ def doctor(as_json: options.Json = False) -> None:
         raise EnvironmentFault("something is wrong, see ✗ above" if not as_json else "something is wrong")
 
 
-async def _look_at_all(as_json: bool) -> list[Finding]:
+async def _look(findings: AsyncIterator[Finding], as_json: bool) -> list[Finding]:
     found: list[Finding] = []
-    async for finding in _findings(settings()):
+    async for finding in findings:
         found.append(finding)
         if not as_json:
             fix = f"\n  {'':12}→ {finding.fix}" if finding.fix else ""
             print(f"{MARKS[finding.status]} {finding.name:<12}{finding.message}{fix}", flush=True)
     return found
+
+
+async def _findings_of_worker() -> AsyncIterator[Finding]:
+    from dialplane.engine.reconciler import SILENCE  # noqa: PLC0415
+
+    host = socket.gethostname()
+    async with opened_server() as server:
+        here = [row for row in await _heard(server.database) if row["host"] == host]
+    if any(row["now"] - row["heartbeat_at"] < SILENCE for row in here):
+        yield Finding("worker", Status.OK, _worker(here[0]))
+    else:
+        message = f"none alive on {host}" + "".join(f"\n  {'':12}{_worker(row)}" for row in here)
+        yield Finding("worker", Status.FAULT, message, "dialplane worker")
 
 
 async def _findings(ours: Settings) -> AsyncIterator[Finding]:
@@ -184,10 +206,8 @@ async def _carrier(app: App) -> Finding:
 
 async def _workers(app: App) -> Finding:
     from dialplane.engine.reconciler import SILENCE  # noqa: PLC0415
-    from dialplane.store.postgres import rows, sql  # noqa: PLC0415
 
-    async with app.database.connection() as connection:
-        found = await rows(sql.workers(connection, limit=MOST_WORKERS))
+    found = await _heard(app.database)
     alive = sum(row["now"] - row["heartbeat_at"] < SILENCE for row in found)
     told = "".join(f"\n  {'':12}{_worker(row)}" for row in found)
     running = sum(row["state"] in ("running", "scheduled") for row in await app.campaigns.page())
@@ -197,6 +217,14 @@ async def _workers(app: App) -> Finding:
         message = f"none alive, and {output.count(running, 'campaign')} running or scheduled{told}"
         return Finding("workers", Status.WARNING, message, "dialplane worker, or dialplane run --resume ID")
     return Finding("workers", Status.OK, f"none alive, and nothing to dial{told}")
+
+
+async def _heard(database: Database) -> list[Row]:
+    """Workers, those last heard of first."""
+    from dialplane.store.postgres import rows, sql  # noqa: PLC0415
+
+    async with database.connection() as connection:
+        return await rows(sql.workers(connection, limit=MOST_WORKERS))
 
 
 def _worker(row: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ def attach(
     """Attach to the PostgreSQL of this data folder, or start it, made first if the folder is new.
 
     on_wait: is told why, when it takes more than a few seconds. state_root: where the cluster goes when, as root, the
-    user that PostgreSQL runs as cannot enter ``home``. as_it_is: a cluster of an older major version too, if the programs
+    user that PostgreSQL runs as cannot enter ``home``. as_it_is: a cluster of an older major version too, if programs
     for it have come along.
     Raises: EnvironmentFault, whose text says what is wrong and what to do.
     """
