@@ -25,12 +25,13 @@ from dialplane.core.retry import RetryPolicy
 from dialplane.engine import restoring
 from dialplane.engine.archive import open_archive
 from dialplane.engine.backup import Left, back_up
+from dialplane.engine.catalog import set_limits
 from dialplane.engine.contacts import LateContact
 from dialplane.engine.deliveries import Deliveries
 from dialplane.engine.events import Events, Position
 from dialplane.engine.restoring import Restored, Restoring
 from dialplane.engine.webhooks import Webhooks
-from dialplane.errors import Conflict, Invalid
+from dialplane.errors import Conflict, Invalid, InvalidTransition
 from dialplane.files import LocalFiles
 from dialplane.secrets import Secrets
 from dialplane.store import postgres
@@ -278,6 +279,23 @@ async def test_a_call_whose_carrier_cannot_tell_ends_as_unknown_and_is_not_made_
     assert (await bench.contact(campaign, NO_TRACE))["disposition"] == "unknown"
 
 
+async def test_all_are_asked_about_however_many_get_no_answer(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restoring, "PATIENCE_SECONDS", 4.0)
+    live = vault.bench
+    await set_limits(live.app.database, live.app.organization_id, max_lines=250, cps=None)
+    contacts = numbers(250)
+    campaign = await live.started(contacts, carrier={**ALL_ANSWER, **QUICK, "lookup": "refused"})
+    await live.app.worker()._dispatcher.turn(live.app.organization_id, [], 200)
+    await vault.backs_up()
+
+    restored = await vault.restores()
+    lines = await vault.asked()
+
+    asked = {line.to for line in await vault.restored().log(campaign) if line.event == "lookup"}
+    assert restored.doubted == len(asked) == 200
+    assert lines == {"unknown": 200}, "each holds its line until its deadline"
+
+
 # --- calls after the backup -----------------------------------------------------------------------
 
 
@@ -378,6 +396,25 @@ async def test_a_number_of_two_campaigns_may_have_been_called_by_the_other_one(v
     assert (restored.doubted, restored.entered) == (1, 1)
     assert (await bench.contact(first, numbers(1)[0]))["disposition"] == "unknown"
     assert (await bench.contact(second, numbers(1)[0]))["state"] == "reached"
+
+
+async def test_a_draft_that_was_started_after_the_backup_knows_its_calls(vault: Vault) -> None:
+    live = vault.bench
+    campaign = await live.draft(numbers(3), carrier={**ALL_ANSWER, **QUICK}, max_lines=1)
+    await vault.backs_up()
+    await live.app.campaigns.start(campaign)
+    await runs(live, campaign, until=lambda: until_placed(live, campaign, 2))
+
+    await vault.restores()
+    await vault.asked()
+
+    bench = vault.restored()
+    with pytest.raises(InvalidTransition, match="had made calls when it was restored as a draft: it stays"):
+        await bench.app.campaigns.discard(campaign)
+    await bench.app.campaigns.start(campaign)
+    async with bench.working():
+        await bench.wait_until_ended(campaign)
+    assert sorted(await bench.placed(campaign)) == numbers(3)
 
 
 async def test_who_is_not_in_the_backup_is_nobody_to_it(vault: Vault) -> None:

@@ -126,6 +126,10 @@ class Drafts(CampaignReader):
                 raise InvalidTransition(
                     f"campaign {campaign_id} is {row['state']}, no draft: only a draft can be deleted"
                 )
+            if await sql.was_called(turn.connection, campaign_id=campaign_id, **self._of):
+                raise InvalidTransition(
+                    f"campaign {campaign_id} had made calls when it was restored as a draft: it stays"
+                )
             files = await rows(sql.file_keys(turn.connection, campaign_id=campaign_id, **self._of))
             for delete in (
                 sql.discard_draft_dues,

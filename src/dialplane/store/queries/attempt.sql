@@ -150,7 +150,8 @@ WHERE organization_id = :organization_id AND ended_at IS NULL AND state = 'sendi
   AND (campaign_id = :campaign_id::bigint OR contact_id = ANY(:contact_ids::bigint[]) OR to_number = ANY(:to_numbers::text[]));
 
 -- name: overdue(organization_id, now, worker_id, live_workers, limit)
--- Open attempts that nobody speaks for: past the deadline of their state, or of a worker that is gone.
+-- Open attempts that nobody speaks for: past the deadline of their state, or of a worker that is gone. Those that this
+-- worker has taken over come last: however many it waits for, it finds new ones.
 SELECT a.*, c.variables, c.external_id, c.priority, g.zones, coalesce(:now::timestamptz, statement_timestamp()) AS now,
        r.send_timeout_seconds, r.ring_timeout_seconds, r.max_call_seconds
 FROM attempt a
@@ -161,7 +162,7 @@ WHERE a.organization_id = :organization_id AND a.ended_at IS NULL AND a.state <>
   AND (a.deadline_at <= coalesce(:now::timestamptz, statement_timestamp())
        OR a.worker_id <> ALL(:live_workers::uuid[])
        OR (a.state = 'unknown' AND a.worker_id = :worker_id))
-ORDER BY a.id LIMIT :limit;
+ORDER BY (a.state = 'unknown' AND a.worker_id = :worker_id), a.deadline_at, a.id LIMIT :limit;
 
 -- name: adopt(organization_id, worker_id, ids, states, workers, deadlines, tell)
 -- An overdue attempt becomes `unknown` and this worker's to ask about: only if nobody has moved it since it was read.
