@@ -31,6 +31,7 @@ class Served:
 
     process: subprocess.Popen[str]
     home: Path
+    http: httpx2.Client
     said: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -47,7 +48,7 @@ class Served:
 
     def ask(self, method: str, path: str, *, key: str = KEY, **request: Any) -> httpx2.Response:
         headers = {"X-API-Key": key, **request.pop("headers", {})}
-        return httpx2.request(method, f"{self.url}{path}", headers=headers, timeout=30, **request)
+        return self.http.request(method, f"{self.url}{path}", headers=headers, **request)
 
     def child(self, command: str) -> int | None:
         """The process id of `dialplane <command>` beside the server."""
@@ -82,16 +83,17 @@ def data_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def serving(home: Path, *arguments: str, **settings: str) -> Iterator[Served]:
-    """A server on a free port, which has left in the end. settings: DIALPLANE_… and their values."""
+def serving(home: Path, *arguments: str) -> Iterator[Served]:
+    """A server on a free port, which has left in the end."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("DIALPLANE_")}
-    env |= {"DIALPLANE_HOME": str(home), "DIALPLANE_API_KEY": KEY, **settings}
+    env |= {"DIALPLANE_HOME": str(home), "DIALPLANE_API_KEY": KEY}
     command = [str(EXECUTABLE), "serve", "--port", "0", *arguments]
     process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
-        served = Served(process, home)
-        assert served.url, served.said
-        yield served
+        with httpx2.Client(timeout=30) as http:  # to make one takes longer than most requests
+            served = Served(process, home, http)
+            assert served.url, served.said
+            yield served
     finally:
         for _ in range(3):  # the third time it leaves at once
             if process.poll() is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = Path(sys.prefix) / "clients"
-ACT_SECONDS = 60  # of one act, the first of which waits for the import of the client
+ACT_SECONDS = 300  # of one act, the first of which waits for the import of the client
 
 
 class Actor:
@@ -25,32 +25,46 @@ class Actor:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    async def act(self, **values: Any) -> Any:
+    def act(self, **values: Any) -> Any:
         """What the act has answered; what it has raised is a failure of the test."""
-        async with asyncio.timeout(ACT_SECONDS):
-            said = json.loads(await asyncio.to_thread(self._ask, json.dumps(values)))
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(json.dumps(values) + "\n")
+        stdin.flush()
+        if not select.select([stdout], [], [], ACT_SECONDS)[0]:
+            pytest.fail(f"{values}: not answered within {ACT_SECONDS} s")
+        said = json.loads(stdout.readline())
         if "fault" in said:
             pytest.fail(f"{values}: {said['fault']}")
         return said["answer"]
 
-    def _ask(self, line: str) -> str:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        return self._process.stdout.readline()
-
 
 @contextmanager
-def acting(environment: str, script: str) -> Iterator[Actor]:
-    """The script in the interpreter of this environment, which the Makefile has made; else the test is skipped."""
-    folder = ENVIRONMENTS / environment
-    if not (folder / ".made").exists():
-        pytest.skip(f"{environment} is not installed: `make .venv/clients/{environment}/.made` does it")
+def acting(*environments: str, script: str) -> Iterator[dict[str, Actor]]:
+    """The script in the interpreters of these environments, side by side; of those that the Makefile has made."""
     env = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-    command = [str(folder / "bin" / "python"), str(HERE / script)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env
-    ) as process:
-        yield Actor(process)
-        process.kill()
+    with ExitStack() as stack:
+        begun: dict[str, Actor] = {}
+        for environment in environments:
+            folder = ENVIRONMENTS / environment
+            if (folder / ".made").exists():
+                process = subprocess.Popen(
+                    [str(folder / "bin" / "python"), str(HERE / script)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                    env=env,
+                )
+                stack.enter_context(process)
+                stack.callback(process.kill)
+                begun[environment] = Actor(process)
+        yield begun
+
+
+def one_of(actors: dict[str, Actor], environment: str) -> Actor:
+    """It; or the test is skipped."""
+    if environment not in actors:
+        pytest.skip(f"{environment} is not installed: `make .venv/clients/{environment}/.made` does it")
+    return actors[environment]

@@ -1,4 +1,4 @@
-"""Clients of other products, and a site that they are pointed at."""
+"""Clients of other products, and a server that they are pointed at."""
 
 from __future__ import annotations
 
@@ -6,21 +6,29 @@ from collections.abc import Iterator
 
 import pytest
 from actor import Actor, acting
+from newcomer import Newcomer
+from served import Served, data_folder, serving
 
 
 @pytest.fixture(scope="session")
-def vapi_3() -> Iterator[Actor]:
-    with acting("vapi-3", "vapi_acts.py") as actor:
-        yield actor
+def served() -> Iterator[Served]:
+    """What `make serve` starts."""
+    with data_folder() as home, serving(home) as served:
+        yield served
+
+
+@pytest.fixture
+def newcomer(served: Served) -> Newcomer:
+    return Newcomer.of(served)
 
 
 @pytest.fixture(scope="session")
-def vapi_1() -> Iterator[Actor]:
-    with acting("vapi-1", "vapi_acts.py") as actor:
-        yield actor
+def vapi() -> Iterator[dict[str, Actor]]:
+    with acting("vapi-3", "vapi-1", script="vapi_acts.py") as actors:
+        yield actors
 
 
 @pytest.fixture(scope="session")
-def dialnexa_0() -> Iterator[Actor]:
-    with acting("dialnexa", "dialnexa_acts.py") as actor:
-        yield actor
+def dialnexa() -> Iterator[dict[str, Actor]]:
+    with acting("dialnexa", script="dialnexa_acts.py") as actors:
+        yield actors

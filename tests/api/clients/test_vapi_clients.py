@@ -2,67 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
-from actor import Actor
-from people import app_of
-from site_of import CALLS, Site
-
-pytestmark = pytest.mark.asyncio
+from actor import Actor, one_of
+from checks import LogLine, nothing_is_placed_after
+from newcomer import Newcomer
+from served import KEY, until
 
 ANSWERED, BUSY, VOICEMAIL, INVALID = "+15005550006", "+15005550001", "+15005550003", "+15005550005"
-NUMBERS = ("+15005550100", "+15005550101")
-SLOW = {**CALLS, "numbers": list(NUMBERS), "talk_seconds": [0.5, 0.5]}
+QUEUE = [f"+1212200{i:04d}" for i in range(40)]  # on one line they take 20 seconds
+EXAMPLE_AGENT = "Default agent"
 
 
 @dataclass
 class User:
     """Somebody with one of the clients, and what their organization has."""
 
-    site: Site
+    newcomer: Newcomer
     actor: Actor
     kind: str
     assistant_id: str = ""
+    phone_numbers: tuple[str, ...] = ()
     phone_number_ids: tuple[str, ...] = ()
 
-    async def prepare(self) -> User:
-        app = app_of(self.site)
-        carrier_id = await app.add_carrier({**SLOW})
-        agent = {"name": "greeter", "greeting": "Hello {{name}}"}
-        self.assistant_id = str((await app.library.get(await app.add_agent(agent))).uuid)
-        numbers = {number.e164: str(number.uuid) for number in await app.caller_numbers.page(carrier_id)}
-        self.phone_number_ids = tuple(numbers[e164] for e164 in NUMBERS)
+    def prepare(self) -> User:
+        self.newcomer.let_calls_be_short(talk_seconds=0.5)
+        self.assistant_id = self.act("greeter", name="greeter", greeting="Hello {{name}}")
+        ids = self.act("two_numbers")
+        self.phone_numbers, self.phone_number_ids = tuple(ids), tuple(ids.values())
         return self
 
-    async def act(self, act: str, /, *, key: str | None = None, **values: Any) -> Any:
-        token = key or self.site.keys["default"]
-        return await self.actor.act(name=act, client=self.kind, url=self.site.url, token=token, values=values)
+    def act(self, act: str, /, *, key: str | None = None, **values: Any) -> Any:
+        token, url = key or self.newcomer.key, self.newcomer.served.url
+        return self.actor.act(name=act, client=self.kind, url=url, token=token, values=values)
 
-    async def campaign(self, *numbers: str, act: str = "create", **more: Any) -> Any:
+    def campaign(self, *numbers: str, act: str = "create", **more: Any) -> Any:
         caller = {"assistant_id": self.assistant_id, "phone_number_id": self.phone_number_ids[0]}
         customers = [{"number": number, "name": f"Person {i}"} for i, number in enumerate(numbers)]
-        return await self.act(act, **{"name": "Q2", "customers": customers, **caller, **more})
+        return self.act(act, **{"name": "Q2", "customers": customers, **caller, **more})
 
-    async def caller(self, greeting: str) -> dict[str, str]:
+    def has_one_line(self) -> None:
+        """All that is made from now on waits for it."""
+        self.newcomer.ask("PUT", "/organizations/limits", json={"max_lines": 1})
+
+    def caller(self, greeting: str) -> dict[str, str]:
         """Who says this, and from where."""
-        app = app_of(self.site)
-        agent_id = await app.add_agent({"name": greeting, "greeting": greeting})
-        assistant_id = str((await app.library.get(agent_id)).uuid)
+        assistant_id = self.act("greeter", name=greeting, greeting=greeting)
         return {"assistant_id": assistant_id, "phone_number_id": self.phone_number_ids[0]}
 
-    async def until_ended(self, campaign_id: str) -> Any:
-        async with self.site.working():
-            while (campaign := await self.act("get", id=campaign_id))["status"] != "ended":
-                pass
-        return campaign
+    def until_ended(self, campaign_id: str) -> Any:
+        return self._until("get", campaign_id, lambda campaign: campaign["status"] == "ended")
+
+    def until_called(self, call_id: str) -> Any:
+        return self._until("get_call", call_id, lambda call: call["status"] == "ended")
+
+    def until_somebody_talks(self, campaign_id: str) -> Any:
+        return self._until("get", campaign_id, lambda campaign: campaign["calls_counter_in_progress"] > 0)
+
+    def until_nobody_talks(self, campaign_id: str) -> Any:
+        return self._until("get", campaign_id, lambda campaign: campaign["calls_counter_in_progress"] == 0)
+
+    def _until(self, act: str, id: str, holds: Callable[[Any], bool]) -> Any:
+        def shown() -> Any:
+            found = self.act(act, id=id)
+            return found if holds(found) else None
+
+        return until(shown, f"{act} {id}")
+
+    def placed(self, calls: Collection[str]) -> list[LogLine]:
+        """What the carrier has noted of these calls, in the order of the numbers."""
+        return sorted(self.newcomer.placed(calls), key=lambda line: line.to)
 
 
-CLIENTS = [("vapi_3", "sync"), ("vapi_3", "async"), ("vapi_1", "sync"), ("vapi_1", "async")]
+CLIENTS = [("vapi-3", "sync"), ("vapi-3", "async"), ("vapi-1", "sync"), ("vapi-1", "async")]
 
 
 def any_of(clients: list[tuple[str, str]]) -> Any:
@@ -71,12 +88,13 @@ def any_of(clients: list[tuple[str, str]]) -> Any:
 
 every_client = any_of(CLIENTS)
 version_3 = any_of(CLIENTS[:2])
+one_of_each_version = any_of([CLIENTS[0], CLIENTS[3]])
 
 
-@pytest_asyncio.fixture
-async def user(request: pytest.FixtureRequest, site: Site) -> User:
-    actor, kind = request.param
-    return await User(site, request.getfixturevalue(actor), kind).prepare()
+@pytest.fixture
+def user(request: pytest.FixtureRequest, vapi: dict[str, Actor], newcomer: Newcomer) -> User:
+    version, kind = request.param
+    return User(newcomer, one_of(vapi, version), kind).prepare()
 
 
 def instant(**delta: float) -> str:
@@ -87,68 +105,97 @@ def instant(**delta: float) -> str:
 
 
 @every_client
-async def test_customers_are_called_and_the_campaign_is_read(user: User) -> None:
-    made = await user.campaign(ANSWERED, BUSY, VOICEMAIL)
-    ended = await user.until_ended(made["id"])
+def test_customers_are_called_and_the_campaign_is_read(user: User) -> None:
+    made = user.campaign(ANSWERED, BUSY, VOICEMAIL)
+    ended = user.until_ended(made["id"])
 
-    assert (made["name"], made["status"], made["calls"]) == ("Q2", "in-progress", [])
+    assert (made["name"], made["status"]) == ("Q2", "in-progress")
     assert (made["assistant_id"], made["phone_number_id"]) == (user.assistant_id, user.phone_number_ids[0])
     assert made["customers"] == [[ANSWERED, "Person 0"], [BUSY, "Person 1"], [VOICEMAIL, "Person 2"]]
     assert ended["ended_reason"] == "campaign.ended.success"
     assert (ended["calls_counter_ended"], ended["calls_counter_ended_voicemail"], len(ended["calls"])) == (3, 1, 3)
+    assert set(made["calls"]) <= set(ended["calls"]), "the first ones may be on their way already"
+    assert [line.to for line in user.placed(ended["calls"])] == [BUSY, VOICEMAIL, ANSWERED]
 
 
 @every_client
-async def test_a_dial_plan_has_a_number_for_each_of_its_customers(user: User) -> None:
+def test_a_dial_plan_has_a_number_for_each_of_its_customers(user: User) -> None:
     first, second = user.phone_number_ids
     plan = [
         {"phone_number_id": first, "customers": [{"number": ANSWERED, "variables": {"name": "Ana"}}]},
         {"phone_number_id": second, "customers": [{"number": BUSY, "name": "Ben"}]},
     ]
 
-    made = await user.act("create_with_dial_plan", name="Q2", assistant_id=user.assistant_id, plan=plan)
-    ended = await user.until_ended(made["id"])
+    made = user.act("create_with_dial_plan", name="Q2", assistant_id=user.assistant_id, plan=plan)
+    ended = user.until_ended(made["id"])
 
     assert made["dial_plan"] == [[first, [ANSWERED]], [second, [BUSY]]]
     assert ended["calls_counter_ended"] == 2
+    calls = user.placed(ended["calls"])
+    assert [(line.to, line.sender) for line in calls] == [
+        (BUSY, user.phone_numbers[1]),
+        (ANSWERED, user.phone_numbers[0]),
+    ]
 
 
 @every_client
-async def test_a_scheduled_campaign_can_be_stopped_before_it_begins(user: User) -> None:
+def test_a_scheduled_campaign_can_be_stopped_before_it_begins(user: User) -> None:
     plan = {"earliest_at": instant(days=1), "latest_at": instant(days=1, minutes=30)}
 
-    made = await user.campaign(ANSWERED, act="create_scheduled", **plan)
-    stopped = await user.act("stop", id=made["id"])
+    made = user.campaign(ANSWERED, **plan)
+    stopped = user.act("stop", id=made["id"])
 
-    assert (made["status"], made["calls_counter_scheduled"]) == ("scheduled", 1)
+    assert (made["status"], made["calls_counter_scheduled"], made["calls"]) == ("scheduled", 1, [])
     assert datetime.fromisoformat(made["earliest_at"]) == datetime.fromisoformat(plan["earliest_at"])
     assert (stopped["status"], stopped["ended_reason"]) == ("ended", "campaign.scheduled.ended-by-user")
+    assert stopped["calls"] == []
+
+
+@one_of_each_version
+def test_a_scheduled_campaign_begins_by_itself(user: User) -> None:
+    made = user.campaign(ANSWERED, earliest_at=instant(seconds=2), latest_at=instant(minutes=30))
+    ended = user.until_ended(made["id"])
+
+    assert (made["status"], made["calls"]) == ("scheduled", [])
+    assert ended["ended_reason"] == "campaign.ended.success"
+    (call,) = user.placed(ended["calls"])
+    assert call.to == ANSWERED
+    assert call.at >= datetime.fromisoformat(made["earliest_at"])
 
 
 @every_client
-async def test_a_running_campaign_is_stopped_and_deleted(user: User) -> None:
-    made = await user.campaign(ANSWERED, BUSY)
+def test_a_running_campaign_is_stopped_and_deleted(user: User) -> None:
+    user.has_one_line()
+    made = user.campaign(*QUEUE)
+    user.until_somebody_talks(made["id"])
 
-    stopped = await user.act("stop", id=made["id"])
-    again = await user.act("stop", id=made["id"])
-    removed = await user.act("remove", id=made["id"])
-    left = await user.act("find_all", filters=[{}])
+    stopped = user.act("stop", id=made["id"])
+    stopped_at = datetime.now(UTC)
+    again = user.act("stop", id=made["id"])
+    over = user.until_nobody_talks(made["id"])
+    ends = [user.act("get_call", id=call_id)["ended_reason"] for call_id in over["calls"]]
+    removed = user.act("remove", id=made["id"])
+    left = user.act("find_all", filters=[{}])
 
     assert (stopped["status"], stopped["ended_reason"]) == ("ended", "campaign.in-progress.ended-by-user")
     assert again["status"] == "ended"
     assert removed["id"] == made["id"]
     assert left[0]["names"] == []
+    assert set(ends) == {"assistant-ended-call"}, "calls in progress end by themselves"
+    calls = user.placed(over["calls"])
+    assert len(calls) == len(ends) < len(QUEUE)
+    nothing_is_placed_after(calls, stopped_at)
 
 
 @every_client
-async def test_a_list_has_what_its_filters_say(user: User) -> None:
+def test_a_list_has_what_its_filters_say(user: User) -> None:
+    user.has_one_line()
     began = instant()
-    first = await user.campaign(ANSWERED, name="first")
-    second = await user.campaign(BUSY, name="second", act="create_scheduled", earliest_at=instant(days=1),
-                                 latest_at=instant(days=2))  # fmt: skip
+    first = user.campaign(*QUEUE[:20], name="first")
+    second = user.campaign(BUSY, name="second", earliest_at=instant(days=1), latest_at=instant(days=2))
     between = instant()
-    await user.campaign(VOICEMAIL, name="third")
-    await user.act("stop", id=first["id"])
+    user.campaign(*QUEUE[20:], name="third")
+    user.act("stop", id=first["id"])
 
     both_ways = [
         ({}, ["third", "second", "first"]),
@@ -167,7 +214,7 @@ async def test_a_list_has_what_its_filters_say(user: User) -> None:
         ({"updated_at_ge": between, "updated_at_lt": instant(hours=1)}, ["third", "first"]),
         ({"updated_at_le": between}, ["second"]),
     ]
-    found = await user.act("find_all", filters=[filters for filters, _ in both_ways])
+    found = user.act("find_all", filters=[filters for filters, _ in both_ways])
 
     assert [page["names"] for page in found] == [names for _, names in both_ways]
     assert [page["total"] for page in found] == [3, 1, 0, 1, 1, 1, 3, 3, 3, 1, 2, 0, 2, 2, 1]
@@ -175,12 +222,12 @@ async def test_a_list_has_what_its_filters_say(user: User) -> None:
 
 
 @version_3
-async def test_a_list_is_sorted_by_what_the_newer_client_names(user: User) -> None:
+def test_a_list_is_sorted_by_what_the_newer_client_names(user: User) -> None:
     for name in ("first", "second"):
-        await user.campaign(ANSWERED, name=name)
+        user.campaign(ANSWERED, name=name)
 
     filters = [{"sort_by": "createdAt"}, {"sort_by": "duration", "sort_order": "ASC"}, {"sort_by": "cost"}]
-    found = await user.act("find_all", filters=filters)
+    found = user.act("find_all", filters=filters)
 
     assert [sorted(page["names"]) for page in found] == [["first", "second"]] * 3
     assert found[0]["names"] == ["second", "first"]
@@ -190,23 +237,29 @@ async def test_a_list_is_sorted_by_what_the_newer_client_names(user: User) -> No
 
 
 @version_3
-async def test_the_second_version_has_contacts_by_status_and_counters(user: User) -> None:
-    made = await user.campaign(ANSWERED, BUSY, INVALID, act="create_v2", max_concurrency=2)
-    waiting = await user.act("contacts", id=made["id"], status="contact.pending")
-    await user.until_ended(made["id"])
+def test_the_second_version_has_contacts_by_status_and_counters(user: User) -> None:
+    tomorrow = {"earliest_at": instant(days=1), "latest_at": instant(days=1, minutes=30)}
+    planned = user.campaign(ANSWERED, BUSY, INVALID, act="create_v2", **tomorrow)
+    waiting = user.act("contacts", id=planned["id"], status="contact.pending")
+    user.act("stop_v2", id=planned["id"])
+    skipped = user.act("contacts", id=planned["id"], status="contact.skipped")
+    made = user.campaign(ANSWERED, BUSY, INVALID, act="create_v2", max_concurrency=2)
+    user.until_ended(made["id"])
 
-    whole = await user.act("contacts", id=made["id"])
-    failed = await user.act("contacts", id=made["id"], status=["contact.failed", "contact.skipped"])
-    second_page = await user.act("contacts", id=made["id"], limit=2, page=2, sort_by="position")
-    summary = await user.act("get_v2", id=made["id"])
+    whole = user.act("contacts", id=made["id"])
+    failed = user.act("contacts", id=made["id"], status=["contact.failed", "contact.skipped"])
+    second_page = user.act("contacts", id=made["id"], limit=2, page=2, sort_by="position")
+    summary = user.act("get_v2", id=made["id"])
 
-    assert waiting["total"] == 3
+    assert (waiting["total"], skipped["total"]) == (3, 3)
     assert [(each["number"], each["status"], each["ended_reason"]) for each in whole["contacts"]] == [
         (ANSWERED, "contact.completed", "assistant-ended-call"),
         (BUSY, "contact.completed", "customer-busy"),
         (INVALID, "contact.failed", "twilio-reported-customer-misdialed"),
     ]
     assert all(each["dispatched"] and each["call_id"] for each in whole["contacts"])
+    calls = {line.attempt_id: line.to for line in user.placed([each["call_id"] for each in whole["contacts"]])}
+    assert calls == {each["call_id"]: each["number"] for each in whole["contacts"]}
     assert [each["number"] for each in failed["contacts"]] == [INVALID]
     assert [each["number"] for each in second_page["contacts"]] == [INVALID]
     assert summary["status"] == "ended"
@@ -217,12 +270,13 @@ async def test_the_second_version_has_contacts_by_status_and_counters(user: User
 
 
 @version_3
-async def test_the_second_version_cancels_and_archives(user: User) -> None:
-    made = await user.campaign(ANSWERED, act="create_v2")
+def test_the_second_version_cancels_and_archives(user: User) -> None:
+    user.has_one_line()
+    made = user.campaign(*QUEUE, act="create_v2")
 
-    cancelled = await user.act("stop_v2", id=made["id"])
-    removed = await user.act("remove_v2", id=made["id"])
-    found = await user.act("find_all_v2", filters=[{}, {"status": "archived"}, {"include_counters": True}])
+    cancelled = user.act("stop_v2", id=made["id"])
+    removed = user.act("remove_v2", id=made["id"])
+    found = user.act("find_all_v2", filters=[{}, {"status": "archived"}, {"include_counters": True}])
 
     assert (cancelled["status"], cancelled["ended_reason"]) == ("cancelled", "campaign.in-progress.ended-by-user")
     assert removed["status"] == "archived"
@@ -233,20 +287,20 @@ async def test_the_second_version_cancels_and_archives(user: User) -> None:
 
 
 @every_client
-async def test_an_assistant_is_made_changed_and_deleted(user: User) -> None:
-    told = await user.act("assistant", name="bot", first_message="Hello")
+def test_an_assistant_is_made_changed_and_deleted(user: User) -> None:
+    told = user.act("assistant", name="bot", first_message="Hello")
 
     assert told == {
         "same": True,
         "said": ["Hello", "Hello", "Good day"],
-        "names": ["bot", "greeter"],
-        "left": ["greeter"],
+        "names": ["bot", "greeter", EXAMPLE_AGENT],
+        "left": ["greeter", EXAMPLE_AGENT],
     }
 
 
 @every_client
-async def test_a_phone_number_is_made_renamed_and_deleted(user: User) -> None:
-    told = await user.act("phone_number", name="sales")
+def test_a_phone_number_is_made_renamed_and_deleted(user: User) -> None:
+    told = user.act("phone_number", name="sales")
 
     assert told["number"].startswith("+1")
     assert told == {
@@ -256,18 +310,16 @@ async def test_a_phone_number_is_made_renamed_and_deleted(user: User) -> None:
 
 
 @every_client
-async def test_one_call_is_made_named_found_and_deleted(user: User) -> None:
-    caller = await user.caller("Hello")
+def test_one_call_is_made_named_found_and_deleted(user: User) -> None:
+    caller = user.caller("Hello")
 
-    async with user.site.working():
-        made = await user.act("call", number=ANSWERED, **caller)
-        while (ended := await user.act("get_call", id=made["id"]))["status"] != "ended":
-            pass
-    named = await user.act("name_call", id=made["id"], name="welcome")
-    listed = await user.act("list_calls", assistant_id=caller["assistant_id"], limit=5)
-    none = await user.act("list_calls", created_at_gt=instant(hours=1))
-    deleted = await user.act("delete_call", id=made["id"])
-    gone = await user.act("get_call", id=made["id"])
+    made = user.act("call", number=ANSWERED, **caller)
+    ended = user.until_called(made["id"])
+    named = user.act("name_call", id=made["id"], name="welcome")
+    listed = user.act("list_calls", assistant_id=caller["assistant_id"], limit=5)
+    none = user.act("list_calls", created_at_gt=instant(hours=1))
+    deleted = user.act("delete_call", id=made["id"])
+    gone = user.act("get_call", id=made["id"])
 
     assert (made["number"], made["campaign_id"]) == (ANSWERED, None)
     assert (ended["ended_reason"], ended["transcript"]) == ("assistant-ended-call", "AI: Hello")
@@ -275,26 +327,26 @@ async def test_one_call_is_made_named_found_and_deleted(user: User) -> None:
     assert [each["id"] for each in listed] == [made["id"]]
     assert none == []
     assert (deleted["id"], gone["transcript"]) == (made["id"], None)
+    assert [line.to for line in user.placed([made["id"]])] == [ANSWERED]
 
 
 @every_client
-async def test_several_customers_are_called_at_once(user: User) -> None:
-    await user.site.call("POST", "/dnc", json={"phone_numbers": [BUSY]})
-    caller = await user.caller("Hello")
+def test_several_customers_are_called_at_once(user: User) -> None:
+    user.newcomer.ask("POST", "/dnc", json={"phone_numbers": [BUSY]})
+    caller = user.caller("Hello")
 
-    async with user.site.working():
-        told = await user.act("calls", numbers=[ANSWERED, BUSY], **caller)
+    told = user.act("calls", numbers=[ANSWERED, BUSY], **caller)
 
     assert told["made"] == [ANSWERED]
     assert told["errors"] == [[BUSY, f"{BUSY} is on the do-not-call list"]]
 
 
 @every_client
-async def test_the_calls_of_a_campaign_are_calls_like_others(user: User) -> None:
-    made = await user.campaign(ANSWERED, BUSY)
-    ended = await user.until_ended(made["id"])
+def test_the_calls_of_a_campaign_are_calls_like_others(user: User) -> None:
+    made = user.campaign(ANSWERED, BUSY)
+    ended = user.until_ended(made["id"])
 
-    calls = [await user.act("get_call", id=call_id) for call_id in ended["calls"]]
+    calls = [user.act("get_call", id=call_id) for call_id in ended["calls"]]
 
     assert {call["number"]: call["ended_reason"] for call in calls} == {
         ANSWERED: "assistant-ended-call",
@@ -304,12 +356,12 @@ async def test_the_calls_of_a_campaign_are_calls_like_others(user: User) -> None
 
 
 @version_3
-async def test_a_recording_that_there_is_not_is_not_found(user: User) -> None:
-    made = await user.campaign(ANSWERED)
-    (call_id,) = (await user.until_ended(made["id"]))["calls"]
+def test_a_recording_that_there_is_not_is_not_found(user: User) -> None:
+    made = user.campaign(ANSWERED)
+    (call_id,) = (user.until_ended(made["id"]))["calls"]
 
     refused = [
-        await user.act("refused", group="calls", method=f"call_artifact_controller_{artifact}_download", id=call_id)
+        user.act("refused", group="calls", method=f"call_artifact_controller_{artifact}_download", id=call_id)
         for artifact in ("mono_recording", "stereo_recording", "customer_recording", "assistant_recording", "pcap")
     ]
 
@@ -317,8 +369,8 @@ async def test_a_recording_that_there_is_not_is_not_found(user: User) -> None:
 
 
 @every_client
-async def test_a_file_is_kept_and_deleted(user: User) -> None:
-    told = await user.act("file", name="people.csv", content="number\n+15005550006\n")
+def test_a_file_is_kept_and_deleted(user: User) -> None:
+    told = user.act("file", name="people.csv", content="number\n+15005550006\n")
 
     assert told == {"name": "people.csv", "bytes": 20, "listed": True, "deleted": True, "left": 0}
 
@@ -327,16 +379,16 @@ async def test_a_file_is_kept_and_deleted(user: User) -> None:
 
 
 @every_client
-async def test_what_cannot_be_done_is_refused_once(user: User) -> None:
+def test_what_cannot_be_done_is_refused_once(user: User) -> None:
     """The client repeats what is answered with 409, 429 or 5xx: none of these is."""
-    made = await user.campaign(ANSWERED)
-    await user.until_ended(made["id"])
+    made = user.campaign(ANSWERED)
+    user.until_ended(made["id"])
     unknown, stop = str(uuid4()), {"method": "campaign_controller_update", "status": "ended"}
 
-    missing = await user.act("refused", method="campaign_controller_find_one", id=unknown)
-    nameless = await user.act("refused", method="campaign_controller_create", name="", assistant_id=unknown)
-    over = await user.act("refused", id=made["id"], **stop)
-    no_key = await user.act("refused", key="nonsense", id=made["id"], **stop)
+    missing = user.act("refused", method="campaign_controller_find_one", id=unknown)
+    nameless = user.act("refused", method="campaign_controller_create", name="", assistant_id=unknown)
+    over = user.act("refused", id=made["id"], **stop)
+    no_key = user.act("refused", key="nonsense", id=made["id"], **stop)
 
     assert missing == {
         "status": 404,
@@ -350,13 +402,11 @@ async def test_what_cannot_be_done_is_refused_once(user: User) -> None:
 
 
 @every_client
-async def test_another_organization_finds_nothing(user: User) -> None:
-    made = await user.campaign(ANSWERED)
-    stranger = user.site.keys["other"]
-
-    found = await user.act("find_all", key=stranger, filters=[{}, {"id": made["id"]}])
+def test_another_organization_finds_nothing(user: User) -> None:
+    made = user.campaign(ANSWERED)
+    found = user.act("find_all", key=KEY, filters=[{}, {"id": made["id"]}])
     refused = [
-        await user.act("refused", key=stranger, method=f"campaign_controller_{method}", id=made["id"])
+        user.act("refused", key=KEY, method=f"campaign_controller_{method}", id=made["id"])
         for method in ("find_one", "update", "remove")
     ]
 

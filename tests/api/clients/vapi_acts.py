@@ -31,11 +31,8 @@ class Acts:
     # --- campaigns -------------------------------------------------------------------------------
 
     async def create(self, customers: list[dict[str, Any]], **more: Any) -> Any:
-        return shown(
-            await done(
-                self.campaigns.campaign_controller_create(customers=[customer(**each) for each in customers], **more)
-            )
-        )
+        called = [customer(**each) for each in customers]
+        return shown(await done(self.campaigns.campaign_controller_create(customers=called, **planned(**more))))
 
     async def create_with_dial_plan(self, plan: list[dict[str, Any]], **more: Any) -> Any:
         entries = [
@@ -45,16 +42,6 @@ class Acts:
             for entry in plan
         ]
         return shown(await done(self.campaigns.campaign_controller_create(dial_plan=entries, **more)))
-
-    async def create_scheduled(
-        self, customers: list[dict[str, Any]], earliest_at: str, latest_at: str, **more: Any
-    ) -> Any:
-        plan = SchedulePlan(
-            earliest_at=datetime.fromisoformat(earliest_at), latest_at=datetime.fromisoformat(latest_at)
-        )
-        called = [customer(**each) for each in customers]
-        made = await done(self.campaigns.campaign_controller_create(customers=called, schedule_plan=plan, **more))
-        return {**shown(made), "earliest_at": made.schedule_plan.earliest_at.isoformat()}
 
     async def get(self, id: str) -> Any:
         return shown(await done(self.campaigns.campaign_controller_find_one(id)))
@@ -73,7 +60,7 @@ class Acts:
 
     async def create_v2(self, customers: list[dict[str, Any]], **more: Any) -> Any:
         called = [customer(**each) for each in customers]
-        return shown(await done(self.campaigns.campaign_controller_create_v_2(customers=called, **more)))
+        return shown(await done(self.campaigns.campaign_controller_create_v_2(customers=called, **planned(**more))))
 
     async def get_v2(self, id: str) -> Any:
         found = await done(self.campaigns.campaign_controller_find_one_v_2(id, include_counters=True))
@@ -105,6 +92,16 @@ class Acts:
         return shown(await done(self.campaigns.campaign_controller_remove_v_2(id)))
 
     # --- around them -----------------------------------------------------------------------------
+
+    async def greeter(self, name: str, greeting: str) -> Any:
+        return (await done(self.client.assistants.create(name=name, first_message=greeting))).id
+
+    async def two_numbers(self) -> Any:
+        """The one that is there, and one more."""
+        numbers = self.client.phone_numbers
+        (first,) = await done(numbers.list())
+        second = await done(numbers.create(request=CreateVapiPhoneNumberDto(provider="vapi")))
+        return {first.number: first.id, second.number: second.id}
 
     async def assistant(self, **definition: Any) -> Any:
         """One from its creation to its end: what each answer said."""
@@ -214,6 +211,14 @@ def customer(variables: dict[str, Any] | None = None, **fields: Any) -> CreateCu
     return CreateCustomerDto(**fields, assistant_overrides=overrides)
 
 
+def planned(earliest_at: str | None = None, latest_at: str | None = None, **more: Any) -> dict[str, Any]:
+    """With the client's own plan, if there is one."""
+    if earliest_at is None or latest_at is None:
+        return more
+    plan = SchedulePlan(earliest_at=datetime.fromisoformat(earliest_at), latest_at=datetime.fromisoformat(latest_at))
+    return {**more, "schedule_plan": plan}
+
+
 def read(arguments: dict[str, Any]) -> dict[str, Any]:
     """Instants are datetimes for the client."""
     return {
@@ -233,6 +238,7 @@ def shown(campaign: Any) -> dict[str, Any]:
     return {
         **{name: getattr(campaign, name) for name in names},
         "calls": list(campaign.calls),
+        "earliest_at": campaign.schedule_plan.earliest_at.isoformat() if campaign.schedule_plan else None,
         "customers": [(each.number, each.name) for each in campaign.customers or ()],
         "dial_plan": [
             (entry.phone_number_id, [each.number for each in entry.customers]) for entry in campaign.dial_plan or ()
@@ -276,6 +282,14 @@ async def act(name: str, client: str, url: str, token: str, values: dict[str, An
     return await getattr(acts(client, url, token), name)(**values)
 
 
+def load() -> None:
+    """The client imports each of its parts when somebody asks for it, and that takes seconds: all of it at once."""
+    client = Vapi(token="", base_url="http://localhost")
+    for part in ("assistants", "calls", "campaigns", "files", "phone_numbers"):
+        getattr(client, part)
+
+
 if __name__ == "__main__":
+    load()
     with asyncio.Runner() as runner:
         act_loop.run(lambda **line: runner.run(act(**line)))
