@@ -1,7 +1,7 @@
 # make run [CONTACTS=file.csv]   dial a file on the simulated carrier and write report.csv
 # make serve [PORT=8000]         the HTTP API, with a worker, on 127.0.0.1
 # make test                      all tests;  make lint: format, types, import direction
-# make bench [ONLY="refill fast"] benchmarks as JSON lines, each beside a baseline of the same run
+# make bench [ONLY="refill fast"] [TABLE=docs/performance.md]   benchmarks as JSON lines, and as the table of a page
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 CONTACTS ?= examples/contacts.csv
 PORT ?= 8000
 ONLY ?=
+TABLE ?=
 CLIENTS := vapi-3 vapi-1 dialnexa
 
 .PHONY: setup run serve test lint bench
@@ -35,7 +36,7 @@ test: $(VENV)/.test $(CLIENTS:%=$(VENV)/clients/%/.made)
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/chaos
 
 bench: setup
-	$(BIN)/python -m benchmarks $(ONLY)
+	$(BIN)/python -m benchmarks $(if $(TABLE),--table $(TABLE)) $(ONLY)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format

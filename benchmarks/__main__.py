@@ -1,7 +1,8 @@
-"""`python -m benchmarks [NAME …]`: all benchmarks, or these, as JSON lines."""
+"""`python -m benchmarks [--table FILE] [NAME …]`: all benchmarks, or these, as JSON lines; and as a table in a page."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import importlib
 import json
@@ -10,12 +11,14 @@ import platform
 import sys
 from pathlib import Path
 
+from benchmarks.figures import Figure
+from benchmarks.table import write_table
+
 NAMES = (
     "whole_life",
     "refill",
     "busy_lines",
     "workers",
-    "intake",
     "million",
     "fast",
     "cold_start",
@@ -42,15 +45,24 @@ def _line(path: str, label: str) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(label)), "")
 
 
-async def main(names: list[str]) -> None:
+async def main(names: list[str], table: Path | None) -> None:
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
         sys.exit(f"no such benchmark: {', '.join(unknown)}. There are: {', '.join(NAMES)}")
-    print(json.dumps(hardware()), flush=True)
+    machine = hardware()
+    print(json.dumps(machine), flush=True)
+    figures: list[Figure] = []
     for name in names or NAMES:
         for figure in await importlib.import_module(f"benchmarks.{name}").measure():
             print(figure.line(), flush=True)
+            figures.append(figure)
+    if table is not None:
+        write_table(table, machine, figures)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--table", type=Path, help="a page in which the table is written anew")
+    parser.add_argument("names", nargs="*")
+    given = parser.parse_args()
+    asyncio.run(main(given.names, given.table))
