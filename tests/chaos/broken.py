@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from dialplane.carriers.simulated import SimulatedCarrier
 from dialplane.cli.main import main
@@ -33,10 +34,12 @@ def guard() -> None:
 def count() -> None:
     """A turn counts no call in progress."""
 
-    async def nothing(self: Turn) -> Load:
-        return Load()
+    async def count_nothing(self: Turn, campaign_ids: Sequence[int]) -> tuple[Load, Any]:
+        _, sources = await real_look(self, campaign_ids)
+        return Load(), sources
 
-    Turn.load = nothing  # type: ignore[method-assign]
+    real_look = Turn.look
+    Turn.look = count_nothing  # type: ignore[method-assign]
 
 
 def answer() -> None:
