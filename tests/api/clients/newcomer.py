@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,9 @@ class Newcomer:
     def of(cls, served: Served) -> Newcomer:
         """By `dialplane keys create`, in this process: one of its own would take longer than most tests."""
         command = ["keys", "create", "--org", str(uuid4()), "--json"]
-        done = CliRunner().invoke(app, command, env={"DIALPLANE_HOME": str(served.home)}, catch_exceptions=False)
+        env = {name: None for name in os.environ if name.startswith("DIALPLANE_")}
+        env |= {"DIALPLANE_HOME": str(served.home)}
+        done = CliRunner().invoke(app, command, env=env, catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return cls(served, json.loads(done.stdout)["key"])
 
