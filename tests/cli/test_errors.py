@@ -198,4 +198,4 @@ def test_bad_options_are_refused_quickly(cli: Cli) -> None:
         cli(*arguments)
         begun = time.monotonic()
         cli(*arguments)
-        assert time.monotonic() - begun < 1  # takes 0.2 s where nothing else runs
+        assert time.monotonic() - begun < 5  # takes 0.2 s where nothing else runs

@@ -43,7 +43,6 @@ from dialplane.ports import (
 from dialplane.store.postgres import Database, rows, sql
 
 LOOK_AHEAD = timedelta(milliseconds=20)  # starts this close together pass the guard in one statement
-MOST_BEHIND = timedelta(milliseconds=100)
 DEADLINE_GRACE = timedelta(seconds=5)  # beyond what the carrier says a state may last
 
 log = structlog.get_logger()
@@ -105,7 +104,7 @@ class Calls:
         self._wake = wake
         self._orders: list[tuple[datetime, int, Order]] = []
         self._checks = PredialChecks(database, clock, worker_id, screening, self._release, wake)
-        self._sending: dict[int, datetime] = {}  # attempt id -> its granted instant; on their way to the carrier
+        self._sending = 0
         self._flushing = False
         self._calls: dict[UUID, Call] = {}
         self._changed: set[UUID] = set()
@@ -117,12 +116,7 @@ class Calls:
     @property
     def in_flight(self) -> int:
         """Lines this worker uses or is about to use."""
-        return len(self._orders) + self._checks.in_progress + len(self._sending) + len(self._calls)
-
-    @property
-    def behind(self) -> bool:
-        """Starts are held up so much that more of them would only be late as well."""
-        return min(self._sending.values(), default=self._clock.now()) < self._clock.now() - MOST_BEHIND
+        return len(self._orders) + self._checks.in_progress + self._sending + len(self._calls)
 
     @property
     def has_ended(self) -> bool:
@@ -226,10 +220,11 @@ class Calls:
             send_at, attempt_id, order = heapq.heappop(self._orders)
             ready[order.organization_id][attempt_id] = (send_at, order)
         for organization_id, orders in ready.items():
-            self._sending.update({attempt_id: send_at for attempt_id, (send_at, _) in orders.items()})
+            self._sending += len(orders)
             self._clock.spawn(self._send(organization_id, orders))
 
     async def _send(self, organization_id: int, orders: Mapping[int, tuple[datetime, Order]]) -> None:
+        unsent = len(orders)
         try:
             asked_at = self._clock.monotonic()
             guarded = await self._guard(organization_id, list(orders))
@@ -238,10 +233,10 @@ class Calls:
                     allowed_seconds = (order.send_before - guarded[attempt_id]).total_seconds()
                     call = Call(order, guarded[attempt_id], asked_at + allowed_seconds)
                     await self._start(call, send_at)
-                self._sending.pop(attempt_id, None)
+                self._sending -= 1
+                unsent -= 1
         finally:
-            for attempt_id in orders:
-                self._sending.pop(attempt_id, None)
+            self._sending -= unsent
 
     async def _guard(self, organization_id: int, ids: Sequence[int]) -> dict[int, datetime]:
         """Attempts that may still go out, with the instant by the database's clock; committed."""
@@ -256,22 +251,12 @@ class Calls:
             return {row["id"]: row["at"] for row in await rows(passed)}
 
     async def _start(self, call: Call, send_at: datetime) -> None:
-        """Place one guarded order, no closer to the start before it than the paces allow.
-
-        One whose start would come too late makes room at once: who has fallen behind, having been frozen, would stay
-        behind for as long as the pace is kept up.
-        """
+        """Place one guarded order, no closer to the start before it than the paces allow."""
         order = call.order
         with suppress(Invalid, NotFound):  # which `_place` tells
             await self.load(order)  # now, so that it holds up no start whose instant has come
-        while (wait := self._earliest(order, send_at) - self._clock.now()) > timedelta(0):
-            if self._is_late(call, wait):
-                self._end_late(call)
-                return
-            await self._clock.sleep_until(self._clock.now() + wait)  # meanwhile another batch may have started a call
-        if self._is_late(call):
-            self._end_late(call)
-            return
+        while (earliest := self._earliest(order, send_at)) > self._clock.now():
+            await self._clock.sleep_until(earliest)  # and meanwhile another batch may have started a call
         for scope in order.spacing:
             self._last_starts[scope] = (order.send_at, self._clock.now())
         self.place(call)
@@ -307,8 +292,10 @@ class Calls:
             self.broken[order.organization_id, order.campaign_id] = str(fault)
             self._end_unplaced(call, Disposition.CANCELED, str(fault))
             return
-        if self._is_late(call):
-            self._end_late(call)
+        if call.not_after is not None and self._clock.monotonic() >= call.not_after:
+            # Certain: nothing was sent. The process was held up between the guard and here.
+            PLACEMENTS.labels("late").inc()
+            self._end_unplaced(call, Disposition.CANCELED, "not sent in time")
             return
         try:
             async with asyncio.timeout(order.limits.send_timeout_seconds):
@@ -333,15 +320,6 @@ class Calls:
             PLACEMENTS.labels("placed").inc()
             call.placed_at = call.placed_at or self._clock.now()
             self._advance(call, AttemptState.PLACED)
-
-    def _is_late(self, call: Call, wait: timedelta = timedelta(0)) -> bool:
-        """Whether a call may no longer go out, after that wait."""
-        return call.not_after is not None and self._clock.monotonic() + wait.total_seconds() >= call.not_after
-
-    def _end_late(self, call: Call) -> None:
-        """Certain: nothing was sent. The process was held up between the guard and here."""
-        PLACEMENTS.labels("late").inc()
-        self._end_unplaced(call, Disposition.CANCELED, "not sent in time")
 
     async def _leave_unclear(self, call: Call) -> None:
         """It may be ringing. Events that still come count; else the reconciler asks the carrier."""
@@ -375,6 +353,8 @@ class Calls:
         call = self._calls.get(event.attempt_uuid)
         if call is None or call.ended is not None:
             return
+        if not isinstance(event, Ended):
+            call.placed_at = call.placed_at or event.at  # it may be heard before the carrier's answer is
         if isinstance(event, Ringing):
             call.ringing_at = call.ringing_at or event.at
             self._advance(call, AttemptState.RINGING)

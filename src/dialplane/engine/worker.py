@@ -171,7 +171,7 @@ class Worker:
             return [row["id"] for row in await rows(due)]
 
     def _room(self) -> int:
-        return 0 if self._stopping or self.calls.behind else max(0, self._capacity - self.calls.in_flight)
+        return 0 if self._stopping else max(0, self._capacity - self.calls.in_flight)
 
     async def _turn_safely(self, organization_id: int) -> None:
         """A defect in one organization's data must not stop the dialling of the others."""
