@@ -71,13 +71,17 @@ class RetryPolicy:
         """
         if disposition in REFUSALS:
             return _after_refusal(ended_at, refusals)
-        if not self.enabled or spent > self.max_retries:
+        if self.used_up(spent):
             return Finish(disposition=disposition)
         if disposition is Disposition.CANCELED and not answered:
             return Retry(not_before=ended_at)  # we hung up ourselves, which says nothing about the contact
         if disposition is not Disposition.CANCELED and disposition in self.retry_on:
             return Retry(not_before=ended_at + self._delay(disposition, spent))
         return Finish(disposition=disposition)
+
+    def used_up(self, spent: int) -> bool:
+        """Whether there is no further attempt after so many that the carrier accepted."""
+        return not self.enabled or spent > self.max_retries
 
     def to_json(self) -> dict[str, Any]:
         """{"max_retries": 2, "retry_on": ["busy", "no_answer"], "delays": {"busy": 60.0}, …}: one key per field."""

@@ -12,7 +12,7 @@ from dialplane.core.attempt import Order
 from dialplane.core.campaign import EXPIRED, Campaign, CampaignState, whose_turn
 from dialplane.core.intake import template_values
 from dialplane.core.numbers import CallerId
-from dialplane.core.pacing import Pace, Ramp
+from dialplane.core.pacing import Pace
 from dialplane.engine.breakers import judge
 from dialplane.engine.outcomes import EndedCall, Fault, settle
 from dialplane.engine.sources import EXAMINED, SourceFinder, Sources
@@ -62,7 +62,7 @@ class Dispatcher:
         self._clock = clock
         self._worker_id = worker_id
         self._only_campaign = only_campaign
-        self._sources = SourceFinder(worker_id)
+        self._sources = SourceFinder()
 
     async def turn(
         self, organization_id: int, ended: Sequence[EndedCall], room: int, faults: Iterable[Fault] = ()
@@ -89,17 +89,16 @@ class Dispatcher:
         load, found = await turn.look([c.id for c in campaigns if c.state is CampaignState.RUNNING])
         ended = [c for c in campaigns if c.is_over(turn.now) and await self._end(turn, c, load)]
         active = [c for c in campaigns if c not in ended and self._only_campaign in (None, c.id)]
-        started = [c for c in active if c.state is CampaignState.RUNNING and not c.is_over(turn.now)]
+        started = [c for c in active if plan.stopped(c, turn.now) is None]
         judged = await judge(turn, started, faults)
         running = judged.running
         sources = await self._sources.find(turn, running, load, found)
-        for campaign in running:
-            await self._sources.skip_never(turn, campaign, sources[campaign.id])
+        never = [await self._sources.skip_never(turn, self._worker_id, c, sources[c.id]) for c in running]
 
-        demands, ramp_at = _demands(turn, running, sources, load)
-        allowed = plan.shares(demands, _carrier_room(running, load), min(room, turn.max_lines - load.total))
-        pacing = {d.campaign.id: plan.paces(d.campaign, turn.cps, turn.tat) for d in demands}
-        starts = plan.starts(pacing, allowed, turn.now)
+        supplies = {c.id: supply for c in running if (supply := sources[c.id].supply) is not None}
+        caps = plan.Caps(max_lines=turn.max_lines, cps=turn.cps, tat=turn.tat, room=room)
+        decision = plan.decide(running, supplies, caps, load, turn.now)
+        demands, starts = [d for d in decision.demands.values() if d.limit > 0], decision.starts
 
         lines = dict(load.by_number)
         taken = {
@@ -108,7 +107,7 @@ class Dispatcher:
             )
             for d in demands
         }
-        orders = await self._intend(turn, demands, taken, starts, sources, pacing, load)
+        orders = await self._intend(turn, demands, taken, decision, sources, load)
         for campaign_id, ours in taken.items():
             await turn.count_skipped(self._worker_id, campaign_id, DO_NOT_CALL, ours.skipped)
 
@@ -117,14 +116,16 @@ class Dispatcher:
             if idle and not campaign.keep_open and await self._complete(turn, campaign):
                 ended.append(campaign)
 
-        # What only this worker has no room for is work for another one, now; so is what waited in the queue of one that
-        # has ended.
-        full = sum(allowed.values()) == room < turn.max_lines - load.total and bool(demands)
-        more = full or running != started or any(t.more for t in taken.values()) or any(c.queue for c in ended)
-        instants = [*([turn.now] if more else []), *ramp_at, *([starts.next_at - LEAD] if starts.next_at else [])]
+        # What only this turn or this worker has no room for is work for another one, now; so is what waited in the
+        # queue of one that has ended.
+        more = decision.cut or running != started or any(never) or any(t.more for t in taken.values())
+        more |= any(c.queue for c in ended)
+        instants = [turn.now] if more else []
+        instants += [d.step_at for d in decision.demands.values() if d.step_at is not None]
+        instants += [starts.next_at - LEAD] if starts.next_at else []
         for campaign in running:
-            rest = campaign.trunk.suspended_until
-            instants.extend([rest] if rest is not None and rest > turn.now else sources[campaign.id].later_at)
+            rest = plan.resting(campaign, turn.now)
+            instants += [rest.until] if rest and rest.until else sources[campaign.id].later_at
         left = [c for c in active if c not in ended]
         hours = [c.starts_at for c in left if c.state is CampaignState.SCHEDULED] + [c.ends_at for c in left]
         # One whose hour has passed waits in its queue, or for its last calls: the end of these brings a turn about.
@@ -217,9 +218,8 @@ class Dispatcher:
         turn: Turn,
         demands: Sequence[plan.Demand],
         taken: Mapping[int, Taken],
-        starts: plan.Starts,
+        decision: plan.Decision,
         sources: Mapping[int, Sources],
-        pacing: Mapping[int, Sequence[Pace]],
         load: Load,
     ) -> list[Order]:
         intents: list[Intent] = []
@@ -231,17 +231,18 @@ class Dispatcher:
             called, full, rotation = _assign(campaign, taken[campaign.id].claims, open_lines)
             for claim in full:  # another campaign of this turn took the last lines of the numbers
                 back[claim.contact_id] = (due_rank(claim.priority), turn.now)
-            ours = [(*pair, at) for pair, at in zip(called, starts.at[campaign.id], strict=False)]
+            pacing = decision.pacing[campaign.id]
+            ours = [(*pair, at) for pair, at in zip(called, decision.starts.at[campaign.id], strict=False)]
             for claim, caller_id, at in ours:
                 closes = _first(sources[campaign.id].openings[claim.zone_group_id].until, campaign.ends_at)
                 if closes is not None and at >= closes:
                     back[claim.contact_id] = (due_rank(claim.priority), closes)
                     continue
                 zones = self._sources.zones(turn.organization_id, claim.zone_group_id)
-                intents.append(_intent(turn, campaign, claim, zones, caller_id, at, closes, pacing[campaign.id]))
+                intents.append(_intent(turn, campaign, claim, zones, caller_id, at, closes, pacing))
             if ours:
                 last = ours[-1][2]
-                for pace in pacing[campaign.id]:
+                for pace in pacing:
                     tats[pace.scope] = max(last + pace.spacing, tats.get(pace.scope, last))
                 rotations[campaign.id] = (tats[f"campaign:{campaign.id}"], rotation)
         paces = Paces(
@@ -266,47 +267,9 @@ class Dispatcher:
         return orders
 
 
-def _demands(
-    turn: Turn, running: Sequence[Campaign], sources: Mapping[int, Sources], load: Load
-) -> tuple[list[plan.Demand], list[datetime]]:
-    """Campaigns that could start calls, and when a slow start allows more."""
-    demands: list[plan.Demand] = []
-    ramp_at: list[datetime] = []
-    for campaign in running:
-        trunk, ours = campaign.trunk, sources[campaign.id]
-        resting = trunk.suspended_until is not None and trunk.suspended_until > turn.now
-        if resting or not (ours.due or ours.fresh):
-            continue
-        cap = min(campaign.policies.max_lines or turn.max_lines, turn.max_lines)
-        ramp = Ramp(enabled=trunk.slow_start)
-        since = max((at for at in (campaign.resumed_at, ours.open_since) if at is not None), default=None)
-        if trunk.slow_start and (step := ramp.next_step_at(cap, since, turn.now)) is not None:
-            ramp_at.append(step)
-        in_use = load.by_campaign.get(campaign.id, 0)
-        limit = ramp.lines(cap, since, turn.now) - in_use
-        own = {head.number_id for head in ours.due}
-        free = trunk.numbers.room(load.by_number, rotating=bool(ours.fresh) or 0 in own, own=own)
-        limit = limit if free is None else min(limit, free)
-        if limit > 0:
-            demands.append(plan.Demand(campaign=campaign, open=in_use, limit=limit))
-    return demands, ramp_at
-
-
 def _last_word(order: Order) -> datetime:
     """By when it is ringing or the reconciler's: the deadline of a call that is placed at the last moment."""
     return order.send_before + timedelta(seconds=order.limits.ring_timeout_seconds)
-
-
-def _carrier_room(running: Sequence[Campaign], load: Load) -> dict[int, int]:
-    unlimited = 1_000_000
-    return {
-        campaign.trunk.id: max(
-            0,
-            (unlimited if campaign.trunk.max_lines is None else campaign.trunk.max_lines)
-            - load.by_carrier.get(campaign.trunk.id, 0),
-        )
-        for campaign in running
-    }
 
 
 def _keep(taken: Taken, claims: Sequence[Claim]) -> None:

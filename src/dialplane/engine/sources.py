@@ -10,28 +10,35 @@ from uuid import UUID
 
 from dialplane.core import plan
 from dialplane.core.campaign import Campaign
-from dialplane.core.window import CallingWindow, Closed, Open
+from dialplane.core.reason import Held, Reason, Release
+from dialplane.core.window import Open
 from dialplane.store.records import Cursor, DueHead, Load
 from dialplane.store.turn import Turn
 
 EXAMINED = 1000  # rows that one claim looks at
-NUMBER_UNAVAILABLE = "number_unavailable"  # the contact's own
 
 
 @dataclass(slots=True)
 class Sources:
     """Where a campaign's next calls come from, in the order in which to take them.
 
-    openings: how long each open zone group stays open. later_at: when a source opens or falls due next. held: there are
-    sources that wait for a line of their number, or for their carrier to be switched on.
+    openings: how long each open zone group stays open. held: sources from which nobody can be called now, and why;
+    never: those of them that never can.
     """
 
     due: list[DueHead] = field(default_factory=list)
     fresh: list[Cursor] = field(default_factory=list)
-    never: list[tuple[DueHead | Cursor, str]] = field(default_factory=list)
     openings: dict[int, Open] = field(default_factory=dict)
-    later_at: list[datetime] = field(default_factory=list)
-    held: bool = False
+    held: list[tuple[DueHead | Cursor, Held]] = field(default_factory=list)
+
+    @property
+    def never(self) -> list[tuple[DueHead | Cursor, Reason]]:
+        return [(source, held.reason) for source, held in self.held if held.release is Release.NEVER]
+
+    @property
+    def later_at(self) -> list[datetime]:
+        """When sources open or fall due."""
+        return [held.until for _, held in self.held if held.until is not None]
 
     @property
     def open_since(self) -> datetime | None:
@@ -40,15 +47,22 @@ class Sources:
         return None if None in since else min((at for at in since if at is not None), default=None)
 
     @property
+    def supply(self) -> plan.Supply | None:
+        """Who can be called now; None: nobody."""
+        if not (self.due or self.fresh):
+            return None
+        own = {head.number_id for head in self.due}
+        return plan.Supply(since=self.open_since, rotating=bool(self.fresh) or 0 in own, own=own - {0})
+
+    @property
     def exhausted(self) -> bool:
-        return not (self.due or self.fresh or self.never or self.later_at or self.held)
+        return not (self.due or self.fresh or self.held)
 
 
 class SourceFinder:
     """Finds the sources of campaigns. It keeps zone groups, which never change."""
 
-    def __init__(self, worker_id: UUID) -> None:
-        self._worker_id = worker_id
+    def __init__(self) -> None:
         self._zone_groups: dict[tuple[int, int], tuple[str, ...]] = {}
 
     def zones(self, organization_id: int, zone_group_id: int) -> tuple[str, ...]:
@@ -70,30 +84,20 @@ class SourceFinder:
                 self._zone_groups[turn.organization_id, zone_group_id] = zones
 
     def _sort(self, turn: Turn, campaign: Campaign, found: Sequence[DueHead | Cursor], load: Load) -> Sources:
-        """Open and due now, by rank, then soonest closing; what is not says when it will be, or that it never is."""
+        """Open and due now, by rank, then soonest closing; what is not says why."""
         sources = Sources()
-        window = campaign.policies.window
         for source in found:
-            own = source.number_id if isinstance(source, DueHead) else 0
-            number = campaign.trunk.numbers.own(own) if own else None
-            if own and number is None:
-                if campaign.trunk.active:
-                    sources.never.append((source, NUMBER_UNAVAILABLE))
-                sources.held = True
-                continue
-            zones = self._zone_groups[turn.organization_id, source.zone_group_id]
-            opening = window.opening(zones, turn.now)
-            if isinstance(opening, Closed):
-                if opening.until is None:
-                    sources.never.append((source, opening.reason))
-                else:
-                    sources.later_at.append(_no_earlier(source, opening.until, window, zones))
-                continue
-            if isinstance(source, DueHead) and source.due_at > turn.now:
-                sources.later_at.append(_no_earlier(source, source.due_at, window, zones))
-                continue
-            if number is not None and number.free(load.by_number) == 0:
-                sources.held = True
+            due = source if isinstance(source, DueHead) else None
+            opening = plan.availability(
+                campaign,
+                self._zone_groups[turn.organization_id, source.zone_group_id],
+                turn.now,
+                due_at=due.due_at if due else None,
+                number_id=due.number_id if due else 0,
+                open_lines=load.by_number,
+            )
+            if isinstance(opening, Held):
+                sources.held.append((source, opening))
                 continue
             sources.openings[source.zone_group_id] = opening
             if isinstance(source, DueHead):
@@ -104,10 +108,11 @@ class SourceFinder:
         sources.fresh.sort(key=lambda c: (_closing(sources.openings[c.zone_group_id]), c.zone_group_id))
         return sources
 
-    async def skip_never(self, turn: Turn, campaign: Campaign, sources: Sources) -> None:
-        """Contacts who can never be called end, so that the campaign can: their rows say why."""
+    async def skip_never(self, turn: Turn, worker_id: UUID, campaign: Campaign, sources: Sources) -> bool:
+        """Whether there are any who can never be called: they end, so that the campaign can, and their rows say why."""
         cursors: dict[tuple[int, int], int] = {}
-        for source, reason in sources.never:
+        never = sources.never
+        for source, reason in never:
             if isinstance(source, DueHead):
                 skipped = await turn.skip_due(campaign.id, source, reason, EXAMINED)
             else:
@@ -115,20 +120,13 @@ class SourceFinder:
                 examined, last = await turn.examined(campaign, source)
                 end = campaign.sealed_sequence if examined < EXAMINED or last is None else last
                 cursors[campaign.id, source.zone_group_id] = end
-            await turn.count_skipped(self._worker_id, campaign.id, reason, skipped)
-            if reason == NUMBER_UNAVAILABLE and skipped:
+            await turn.count_skipped(worker_id, campaign.id, reason, skipped)
+            if reason is Reason.NUMBER_UNAVAILABLE and skipped:
                 message = f"{len(skipped)} cannot be called: their number is switched off, or not of this carrier"
                 await turn.log(campaign.id, "contacts.skipped", message, level="warning", details={"reason": reason})
-        if sources.never:
-            await turn.write(self._worker_id, cursors=cursors)
-            sources.later_at.append(turn.now)
-
-
-def _no_earlier(source: DueHead | Cursor, at: datetime, window: CallingWindow, zones: tuple[str, ...]) -> datetime:
-    """When a source that has to wait until `at` at least is both due and open."""
-    if isinstance(source, DueHead):
-        at = max(at, source.due_at)
-    return plan.callable_at(window, zones, at) or at
+        if cursors:
+            await turn.write(worker_id, cursors=cursors)
+        return bool(never)
 
 
 def _closing(opening: Open) -> float:

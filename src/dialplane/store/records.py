@@ -13,6 +13,7 @@ from dialplane.core.attempt import CallLimits, Order
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.campaign import Campaign, CampaignState, Policies, Trunk
 from dialplane.core.numbers import CallerId, NumberPool
+from dialplane.core.plan import Lines
 from dialplane.core.retry import RetryPolicy
 from dialplane.core.screening import Check
 from dialplane.core.window import CallingWindow
@@ -42,13 +43,9 @@ class QueueMember:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class Load(Lines):
     """Open attempts of an organization by what they count against, and the earliest of their deadlines."""
 
-    total: int = 0
-    by_campaign: Mapping[int, int] = field(default_factory=dict)
-    by_carrier: Mapping[int, int] = field(default_factory=dict)
-    by_number: Mapping[int, int] = field(default_factory=dict)
     deadline_at: datetime | None = None
 
 
