@@ -41,6 +41,7 @@ from dialplane.engine.contacts import Contacts
 from dialplane.engine.corrections import Corrections
 from dialplane.engine.deliveries import Deliveries
 from dialplane.engine.directory import Directory
+from dialplane.engine.explain import Explanations
 from dialplane.engine.intake import Imported, Intake
 from dialplane.engine.jobs import IMPORT, JobQueue, Jobs, install
 from dialplane.engine.keys import ensure_key
@@ -195,6 +196,7 @@ class App:
     directory: Directory
     corrections: Corrections
     call_book: CallBook
+    explanations: Explanations
 
     def worker(
         self,
@@ -414,6 +416,7 @@ class Server:
             directory=Directory(database, organization_id),
             corrections=Corrections(database, clock, organization_id),
             call_book=CallBook(database, clock, organization_id),
+            explanations=Explanations(database, clock, organization_id),
         )
 
     def deliveries(self) -> Deliveries:

@@ -18,6 +18,7 @@ from site_of import CALLS, Site
 from benchmarks.filling import BIG, fill
 from dialplane.config import Settings
 from dialplane.core.campaign import Policies
+from dialplane.engine.grouping import MOST_COUNTED
 from dialplane.store.postgres import Connection, Database
 from dialplane.wiring import App
 
@@ -66,15 +67,15 @@ def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from nodes(child)
 
 
-def faults(plan: Mapping[str, Any]) -> list[str]:
-    """What a statement does that grows with the campaign."""
+def faults(plan: Mapping[str, Any], most: int = MOST_ROWS) -> list[str]:
+    """What a statement does that grows with the campaign; `most`: rows that it may touch."""
     found = []
     for node in nodes(plan):
         loops = node["Actual Loops"]
         touched = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * loops
         if node["Node Type"] == "Seq Scan" and node.get("Relation Name") in BIG:
             found.append(f"sequential scan of {node['Relation Name']}")
-        if touched > MOST_ROWS:
+        if touched > most:
             found.append(f"{node['Node Type']} touches {touched:.0f} rows")
     return found
 
@@ -103,6 +104,8 @@ async def _requests_read_counters_and_pages(site: Site, watched: WatchedDatabase
         f"{path}/contacts?limit=100&after=900000",
         f"{path}/contacts?phone_number=%2B12122500000",
         f"{path}/contacts/500000",
+        f"{path}/contacts/500001/why",
+        f"{path}/why",
         f"{path}/log",
         f"{path}/rejects",
         f"/workflow/{agent_id}/runs/500000",
@@ -122,7 +125,8 @@ async def _requests_read_counters_and_pages(site: Site, watched: WatchedDatabase
                     explained = await connection.fetchval(
                         f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments, timeout=60
                     )
-                if found := faults(json.loads(explained)[0]["Plan"]):
+                most = MOST_COUNTED if request == f"{path}/why" else MOST_ROWS
+                if found := faults(json.loads(explained)[0]["Plan"], most):
                     slow[f"{request}: {statement[:200]}"] = found
 
     progress = await site.call("GET", f"{path}/progress")

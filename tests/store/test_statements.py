@@ -132,3 +132,13 @@ async def test_every_table_of_a_tenant_has_the_organization_first_in_its_keys(da
             continue
         if index["name"] not in ("organization", "worker", "schema_migration") and "pgqueuer" not in index["name"]:
             assert "(organization_id" in index["definition"], dict(index)
+
+
+def test_what_explains_reads_what_the_turn_reads() -> None:
+    texts = dict(STATEMENTS)
+    of_turn, of_why = (texts[name].partition("SELECT ")[2] for name in ("active_campaigns", "see_campaign"))
+
+    columns, _, _ = of_turn.partition("\nFROM campaign c\n")
+
+    assert len(columns) > 500
+    assert of_why.startswith(columns)

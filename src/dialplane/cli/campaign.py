@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dialplane.cli import options, output
+from dialplane.cli import options, output, why
 from dialplane.cli.orders import NewCampaign, new_campaign
 from dialplane.cli.session import opened, opened_for, opened_to_change, perform
 from dialplane.core.disposition import Disposition
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dialplane.wiring import App
 
 app = typer.Typer(no_args_is_help=True, help="Make, steer and look at campaigns.")
+app.command("why")(why.why)
 
 LOG_PAGE = 100
 

@@ -159,18 +159,15 @@ def demand(campaign: Campaign, supply: Supply, caps: Caps, lines: Lines, now: da
     bound = Held(reason=reason) if allowed >= cap else Held(reason=Reason.RAMP, until=step_at)
     free = trunk.numbers.room(lines.by_number, rotating=supply.rotating, own=supply.own)
     if free is not None and free < limit:
-        limit, bound = free, Held(reason=_numbers(campaign, supply))
+        limit, bound = free, unequipped(campaign) or Held(reason=Reason.NUMBER_LINES)
     return Demand(campaign=campaign, open=in_use, limit=limit, bound=bound, step_at=step_at)
 
 
-def _numbers(campaign: Campaign, supply: Supply) -> Reason:
-    """Why no call can come from the numbers."""
-    trunk = campaign.trunk
-    if not trunk.active:
-        return Reason.CARRIER_OFF
-    if supply.rotating and not supply.own and not any(number.rotates for number in trunk.numbers.caller_ids):
-        return Reason.NO_NUMBER
-    return Reason.NUMBER_LINES
+def unequipped(campaign: Campaign) -> Held | None:
+    """Nothing that a call could come from; None: there is."""
+    if not campaign.trunk.active:
+        return Held(reason=Reason.CARRIER_OFF)
+    return None if campaign.trunk.numbers.caller_ids else Held(reason=Reason.NO_NUMBER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -62,8 +63,8 @@ class Release(StrEnum):
     IMPORT = "import"
     WORKER = "worker"
     CAMPAIGN = "campaign"  # the end of another one
-    TIME = "time"
     CALL = "call"  # the end of one in progress
+    TIME = "time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +127,18 @@ class Held:
     @property
     def release(self) -> Release:
         return MEANINGS[self.reason].release
+
+
+_ORDER = {release: place for place, release in enumerate(Release)}
+
+
+def binding_first(holds: Iterable[Held]) -> list[Held]:
+    """What lasts longest comes first: what time does not lift, then the latest instant."""
+    return sorted(holds, key=lambda held: (_ORDER[held.release], -(held.until.timestamp() if held.until else 0)))
+
+
+def free_at(holds: Sequence[Held]) -> datetime | None:
+    """The instant from which on nothing of this holds, unless a call that is in progress does; None: none is known."""
+    if any(held.release not in (Release.TIME, Release.CALL) for held in holds):
+        return None
+    return max((held.until for held in holds if held.until is not None), default=None)

@@ -59,6 +59,7 @@ class CampaignReader:
 
     def __init__(self, database: Database, organization_id: int) -> None:
         self._database = database
+        self._organization_id = organization_id
         self._of = {"organization_id": organization_id}
 
     async def get(self, campaign_id: int) -> CampaignRecord:
@@ -94,7 +95,7 @@ class CampaignReader:
         async with self._database.snapshot() as connection:
             found = await rows(sql.campaign_records(connection, campaign_ids=campaign_ids, **self._of))
             logged = await rows(sql.faults(connection, campaign_ids=campaign_ids, limit=FAULTS_SHOWN, **self._of))
-            counted = await self._count(connection, campaign_ids)
+            counted = await count_progress(connection, self._organization_id, campaign_ids)
         faults: defaultdict[int, list[LogEntry]] = defaultdict(list)
         for row in logged:
             faults[row["campaign_id"]].append(entry(row))
@@ -145,19 +146,7 @@ class CampaignReader:
     async def progress(self, campaign_ids: Sequence[int]) -> dict[int, Progress]:
         """Read from counters and open attempts, whatever the size of the campaign."""
         async with self._database.snapshot() as connection:
-            return await self._count(connection, campaign_ids)
-
-    async def _count(self, connection: Connection, campaign_ids: Sequence[int]) -> dict[int, Progress]:
-        counted = await rows(sql.progress(connection, campaign_ids=campaign_ids, **self._of))
-        calls = await rows(sql.open_calls(connection, campaign_ids=campaign_ids, **self._of))
-        totals = await rows(sql.totals(connection, campaign_ids=campaign_ids, **self._of))
-        measures: defaultdict[int, dict[str, int]] = defaultdict(dict)
-        for row in counted:
-            measures[row["campaign_id"]][row["measure"]] = row["value"]
-        open_calls: defaultdict[int, list[Row]] = defaultdict(list)
-        for row in calls:
-            open_calls[row["campaign_id"]].append(row)
-        return {row["id"]: progress(row, measures[row["id"]], open_calls[row["id"]]) for row in totals}
+            return await count_progress(connection, self._organization_id, campaign_ids)
 
     async def skip_reasons(self, campaign_id: int) -> dict[str, int]:
         """Contacts that were never called, by reason."""
@@ -194,6 +183,23 @@ class CampaignReader:
                 sql.log_page(connection, campaign_id=campaign_id, before=before, limit=limit, **self._of)
             )
         return [entry(row) for row in found]
+
+
+async def count_progress(
+    connection: Connection, organization_id: int, campaign_ids: Sequence[int]
+) -> dict[int, Progress]:
+    """Progress in the snapshot of a connection."""
+    of = {"organization_id": organization_id, "campaign_ids": campaign_ids}
+    counted = await rows(sql.progress(connection, **of))
+    calls = await rows(sql.open_calls(connection, **of))
+    totals = await rows(sql.totals(connection, **of))
+    measures: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for row in counted:
+        measures[row["campaign_id"]][row["measure"]] = row["value"]
+    open_calls: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in calls:
+        open_calls[row["campaign_id"]].append(row)
+    return {row["id"]: progress(row, measures[row["id"]], open_calls[row["id"]]) for row in totals}
 
 
 def no_campaign(campaign_id: int) -> NotFound:

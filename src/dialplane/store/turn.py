@@ -340,6 +340,15 @@ async def open_turn(
 
 
 @asynccontextmanager
+async def see(database: Database, organization_id: int, now: datetime | None) -> AsyncIterator[Turn]:
+    """What a turn would see, in one snapshot and without the lock: its statements that only look."""
+    async with database.snapshot() as connection:
+        organization = await sql.see_organization(connection, organization_id=organization_id, now=now)
+        assert organization is not None, f"organization {organization_id} is gone"
+        yield Turn(connection, organization, tell=False)
+
+
+@asynccontextmanager
 async def open_command(database: Database, organization_id: int, now: datetime | None) -> AsyncIterator[Turn]:
     """The same for a command, which waits for the lock; one that is stopped in the middle loses it after a second."""
     async with database.transaction() as connection:

@@ -184,9 +184,10 @@ UNION
 ORDER BY id LIMIT :limit;
 
 -- name: remove_contacts(organization_id, contact_ids)
--- Those that wait or are being called; a call in progress ends by itself and keeps its outcome.
+-- Those that wait or are being called; a call in progress ends by itself and keeps its outcome. They leave the order of
+-- fresh ones, so that its index holds those who wait and nobody else beyond the cursor.
 WITH removed AS (
-    UPDATE contact SET state = 'removed'
+    UPDATE contact SET state = 'removed', sequence = NULL
     WHERE organization_id = :organization_id AND id = ANY(:contact_ids::bigint[]) AND state IN ('waiting', 'dialing')
     RETURNING id, campaign_id
 ), gone AS (
