@@ -76,6 +76,27 @@ async def test_an_intent_that_was_sent_in_time_is_placed(bench: Bench) -> None:
     assert await bench.placed(campaign) == numbers(2)
 
 
+async def test_an_intent_that_has_not_passed_the_guard_cannot_be_marked_as_a_call(bench: Bench) -> None:
+    await bench.started(numbers(1), carrier=ALL_ANSWER)
+    (order,) = await Hand(bench).intends()
+
+    async with bench.app.database.connection() as connection:
+        await sql.mark(
+            connection,
+            organization_id=order.organization_id,
+            ids=[order.attempt_id],
+            states=["placed"],
+            carrier_call_ids=["c"],
+            placed_ats=[bench.now],
+            ringing_ats=[None],
+            answered_ats=[None],
+            deadlines=[bench.now],
+            tell=False,
+        )
+
+    assert [(row["state"], row["placed_at"]) for row in await attempts(bench)] == [("intended", None)]
+
+
 @pytest.mark.parametrize("command", ["pause", "cancel", "fail", "remove", "do_not_call"])
 async def test_an_intent_that_was_taken_back_is_not_sent(bench: Bench, command: str) -> None:
     campaign = await bench.started(numbers(2), carrier=ALL_ANSWER | {"cps": None})

@@ -35,8 +35,9 @@ WHERE a.organization_id = :organization_id AND a.id = g.id
 RETURNING a.id, g.at;
 
 -- name: mark(organization_id, ids, states, carrier_call_ids, placed_ats, ringing_ats, answered_ats, deadlines, tell)!
--- Progress of calls. States only go forward; a late or doubled event changes nothing. `tell`: with an event each, whose
--- place is explained in event.sql.
+-- Progress of calls. States only go forward; a late or doubled event changes nothing, and nothing but the guard moves an
+-- intent: one that has not passed it has no sent_at to reckon from. `tell`: with an event each, whose place is explained
+-- in event.sql.
 WITH moved AS (
     UPDATE attempt a
     SET state = m.state, deadline_at = m.deadline_at,
@@ -49,8 +50,8 @@ WITH moved AS (
                 :ringing_ats::timestamptz[], :answered_ats::timestamptz[], :deadlines::timestamptz[])
          AS m (id, state, carrier_call_id, placed_at, ringing_at, answered_at, deadline_at)
     WHERE a.organization_id = :organization_id AND a.id = m.id AND a.ended_at IS NULL
-      AND array_position(ARRAY['intended', 'sending', 'unknown', 'placed', 'ringing', 'answered'], a.state)
-        < array_position(ARRAY['intended', 'sending', 'unknown', 'placed', 'ringing', 'answered'], m.state)
+      AND array_position(ARRAY['sending', 'unknown', 'placed', 'ringing', 'answered'], a.state)
+        < array_position(ARRAY['sending', 'unknown', 'placed', 'ringing', 'answered'], m.state)
     RETURNING a.id, a.campaign_id, a.state, a.told_in
 )
 INSERT INTO event (organization_id, transaction_id, campaign_id, attempt_id, kind, at)
