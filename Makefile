@@ -11,6 +11,7 @@ CONTACTS ?= examples/contacts.csv
 PORT ?= 8000
 ONLY ?=
 TABLE ?=
+SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 CLIENTS := vapi-3 vapi-1 dialnexa
 
 .PHONY: setup run serve test lint bench
@@ -32,8 +33,8 @@ test: $(VENV)/.test $(CLIENTS:%=$(VENV)/clients/%/.made)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/chaos
-	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/chaos
+	$(BIN)/pytest $(SIDE_BY_SIDE) -n 2 tests/chaos
+	$(BIN)/pytest $(SIDE_BY_SIDE) -n 3 --ignore tests/chaos
 
 bench: setup
 	$(BIN)/python -m benchmarks $(if $(TABLE),--table $(TABLE)) $(ONLY)

@@ -390,10 +390,12 @@ async def test_a_number_of_two_campaigns_may_have_been_called_by_the_other_one(v
     await runs(live, first, until=both_have_called)
     restored = await vault.restores()
     bench = vault.restored()
-    async with asyncio.timeout(20):
-        while (await bench.contact(second, numbers(1)[0]))["state"] != "reached":
-            await asyncio.sleep(0.2)
-            await vault.asked()
+
+    async def reached() -> bool:
+        return (await bench.contact(second, numbers(1)[0]))["state"] == "reached"
+
+    async with bench.working():
+        await bench.wait_for(reached)
 
     assert (restored.doubted, restored.entered) == (1, 1)
     assert (await bench.contact(first, numbers(1)[0]))["disposition"] == "unknown"

@@ -354,7 +354,8 @@ class Calls:
         if call is None or call.ended is not None:
             return
         if not isinstance(event, Ended):
-            call.placed_at = call.placed_at or event.at  # it may be heard before the carrier's answer is
+            # It may be heard before the carrier's answer is, or have happened before it.
+            call.placed_at = min(call.placed_at or event.at, event.at)
         if isinstance(event, Ringing):
             call.ringing_at = call.ringing_at or event.at
             self._advance(call, AttemptState.RINGING)
@@ -389,12 +390,15 @@ class Calls:
 
     def _finish(self, call: Call, ended: Ended) -> None:
         failed = bool(call.agent_failure)
+        ringing_at = call.ringing_at or ended.ringing_at
+        answered_at = call.answered_at or ended.answered_at
+        known = (call.placed_at, ended.placed_at, ringing_at, answered_at)
         outcome = Outcome(
             disposition=Disposition.AGENT_FAILED if failed else ended.disposition,
             ended_at=ended.at,
-            placed_at=call.placed_at or ended.placed_at,
-            ringing_at=call.ringing_at or ended.ringing_at,
-            answered_at=call.answered_at or ended.answered_at,
+            placed_at=min((at for at in known if at is not None), default=None),
+            ringing_at=ringing_at,
+            answered_at=answered_at,
             sip_status=ended.sip_status,
             cause=call.agent_failure if failed else ended.cause,
             conversation=call.conversation,

@@ -165,7 +165,8 @@ async def test_a_call_that_cannot_be_made_is_refused(
 async def test_a_call_waits_for_no_line(nexa: Nexa, site: Site) -> None:
     await catalog.set_limits(site.server.database, site.organizations["default"], max_lines=1, cps=None)
     body = await call_body(nexa)
-    await app_of(site).add_carrier({**CALLS, "talk_seconds": [2, 2]})
+    app = app_of(site)
+    await app.telephony.set_default(await app.add_carrier({**CALLS, "name": "slow", "talk_seconds": [2, 2]}))
 
     async with site.working():
         await nexa.call("POST", "/calls", json=body, status=201)

@@ -42,7 +42,7 @@ WITH moved AS (
     UPDATE attempt a
     SET state = m.state, deadline_at = m.deadline_at,
         carrier_call_id = coalesce(m.carrier_call_id, a.carrier_call_id),
-        placed_at = coalesce(a.placed_at, m.placed_at),
+        placed_at = least(a.placed_at, m.placed_at),
         ringing_at = coalesce(a.ringing_at, m.ringing_at),
         answered_at = coalesce(a.answered_at, m.answered_at),
         told_in = CASE WHEN :tell::boolean THEN greatest(a.told_in, pg_current_xact_id()::text::bigint) END
@@ -67,7 +67,7 @@ WITH ended AS (
     SET state = 'ended', disposition = e.disposition, spent = e.spent,
         -- the carrier's clock and ours may differ: an attempt never ends before it began
         ended_at = greatest(e.ended_at, coalesce(a.answered_at, e.answered_at), a.sent_at, a.created_at),
-        placed_at = coalesce(a.placed_at, e.placed_at), ringing_at = coalesce(a.ringing_at, e.ringing_at),
+        placed_at = least(a.placed_at, e.placed_at), ringing_at = coalesce(a.ringing_at, e.ringing_at),
         answered_at = coalesce(a.answered_at, e.answered_at), sip_status = e.sip_status, cause = e.cause,
         transcript = e.transcript::jsonb, gathered = e.gathered::jsonb, recording = e.recording,
         told_in = CASE WHEN :tell::boolean THEN greatest(a.told_in, pg_current_xact_id()::text::bigint) END
