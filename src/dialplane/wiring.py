@@ -42,6 +42,7 @@ from dialplane.engine.corrections import Corrections
 from dialplane.engine.deliveries import Deliveries
 from dialplane.engine.directory import Directory
 from dialplane.engine.explain import Explanations
+from dialplane.engine.forecast import Forecaster
 from dialplane.engine.intake import Imported, Intake
 from dialplane.engine.jobs import IMPORT, JobQueue, Jobs, install
 from dialplane.engine.keys import ensure_key
@@ -219,6 +220,12 @@ class App:
         )
         self.carriers.listen(worker.calls.receive)
         return worker
+
+    def forecaster(self, campaign_id: int) -> Forecaster:
+        """For an application on the virtual clock."""
+        return Forecaster(
+            self.database, self.clock, self.organization_id, self.campaigns, self.explanations, campaign_id
+        )
 
     async def add_agent(self, definition: Mapping[str, Any] | None, *, kind: str = SCRIPTED) -> int:
         """The id of an agent with this definition, the example agent without one. Raises Invalid."""
@@ -527,11 +534,11 @@ def assemble(settings: Settings, database: Database, clock: Clock, organization_
 
 @asynccontextmanager
 async def open_virtual_app(
-    settings: Settings, start: datetime, *, on_wait: Callable[[str], None] | None = None
+    settings: Settings, start: datetime, *, keep: bool = True, on_wait: Callable[[str], None] | None = None
 ) -> AsyncIterator[tuple[App, int]]:
     """An application on the virtual clock, in a schema of its own, and the id for the one campaign that it is made for.
 
-    The schema stays for as long as that campaign is in it. Raises EnvironmentFault.
+    The schema stays for as long as that campaign is in it; keep=False: no longer than this. Raises EnvironmentFault.
     """
     async with open_app(settings, on_wait=on_wait) as app:
         campaign_id = await app.campaigns.reserve_id()
@@ -544,7 +551,7 @@ async def open_virtual_app(
                 try:
                     yield virtual, campaign_id
                 finally:
-                    kept = await _exists(virtual, campaign_id)
+                    kept = keep and await _exists(virtual, campaign_id)
         finally:
             if not kept:
                 await drop_virtual_run(app.database, app.organization_id, campaign_id, schema)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dialplane import __version__
-from dialplane.cli import backup, campaign, contacts, dnc, doctor, jobs, keys, purge, run, serve, worker
+from dialplane.cli import backup, campaign, contacts, dnc, doctor, forecast, jobs, keys, purge, run, serve, worker
 from dialplane.cli.errors import tell
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     epilog="Environment: DIALPLANE_HOME (data folder), DIALPLANE_DATABASE_URL (a PostgreSQL of your own).",
 )
 app.command()(run.run)
+app.command()(forecast.forecast)
 app.command()(serve.serve)
 app.command()(worker.worker)
 app.command()(jobs.jobs)
