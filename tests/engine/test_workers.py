@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import structlog
 from bench import ALL_ANSWER, START, Bench, OpenBench, numbers
 from checks import every_place_has_one_end, no_attempt_is_placed_twice
 
@@ -426,6 +427,30 @@ async def test_a_worker_that_goes_silent_in_real_time_loses_its_calls_to_another
     assert await live.placed(campaign) == [ANSWERED]
     (row,) = await live.report(campaign)
     assert (row["attempt_id"], row["disposition"]) == (str(order.attempt_uuid), "answered")
+
+
+async def test_a_call_with_which_nothing_can_be_done_does_not_hold_up_the_others(live: Bench) -> None:
+    campaign = await live.started([ANSWERED, *numbers(1)], carrier={**ALL_ANSWER, "talk_seconds": 0.1})
+    hand = Hand(live, DEAD)
+    first, second = sorted(await hand.intends(2), key=lambda order: order.attempt_id)
+    await hand.calls._guard(live.app.organization_id, [first.attempt_id, second.attempt_id])
+    async with live.app.database.connection() as connection:
+        await connection.execute(
+            "UPDATE attempt SET sent_at = NULL, deadline_at = created_at WHERE id = $1", first.attempt_id
+        )
+
+    async def reached() -> bool:
+        return (await live.contact(campaign, second.to_number))["state"] == "reached"
+
+    with structlog.testing.capture_logs() as entries:
+        async with live.working():
+            await live.wait_for(reached)
+            assert (await live.contact(campaign, first.to_number))["state"] == "dialing"
+
+    failures = [entry for entry in entries if entry["log_level"] == "error"]
+    assert {(entry["event"], entry["attempt_id"]) for entry in failures} == {
+        ("attempt.not_reconciled", first.attempt_id)
+    }
 
 
 async def test_a_worker_that_lives_keeps_its_calls(live: Bench) -> None:

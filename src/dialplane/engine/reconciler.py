@@ -17,9 +17,9 @@ from dialplane.core.intake import template_values
 from dialplane.engine.calls import Calls, last_deadline
 from dialplane.engine.dispatcher import SEND_GRACE, SEND_WINDOW
 from dialplane.engine.outcomes import EndedCall, settle
-from dialplane.errors import CarrierUnavailable, Invalid, NotFound
+from dialplane.errors import CarrierUnavailable, EnvironmentFault, Invalid, NotFound
 from dialplane.ports import Clock, Lookup
-from dialplane.store.postgres import Database, Row, rows, sql
+from dialplane.store.postgres import CONNECTION_FAULTS, Database, Row, rows, sql
 from dialplane.store.records import Paces, call_limits
 from dialplane.store.turn import Turn, open_turn
 
@@ -51,7 +51,7 @@ class Reconciler:
         overdue = await self._overdue(organization_id)
         self._asked = {row["id"]: self._asked[row["id"]] for row in overdue if row["id"] in self._asked}
         for row in overdue:
-            await self._reconcile(row)
+            await self._reconcile_safely(row)
         await self._forget_settled(organization_id)
         deadline = await self._next_deadline(organization_id)
         next_at = min([at for at, _ in self._asked.values()] + ([deadline] if deadline else []), default=None)
@@ -94,6 +94,19 @@ class Reconciler:
                     limit=PAGE,
                 )
             )
+
+    async def _reconcile_safely(self, row: Row) -> None:
+        """A defect that one attempt meets must not keep the others from being asked about."""
+        try:
+            await self._reconcile(row)
+        except CONNECTION_FAULTS:
+            raise
+        except EnvironmentFault:
+            raise
+        except Exception:
+            if self._clock.virtual:
+                raise
+            log.exception("attempt.not_reconciled", attempt_id=row["id"], campaign_id=row["campaign_id"])
 
     async def _reconcile(self, row: Row) -> None:
         now: datetime = row["now"]
