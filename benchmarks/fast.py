@@ -12,7 +12,7 @@ from benchmarks.figures import Figure, figure
 from benchmarks.stage import write_numbers
 from dialplane.config import Settings
 from dialplane.core.campaign import CampaignState, Policies
-from dialplane.wiring import open_virtual_app
+from dialplane.virtual import open_virtual_app
 
 CONTACTS = 5_000
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from dialplane.agents.assistant import ASSISTANT, AssistantAgent, is_assistant, read_assistant
-from dialplane.agents.scripted import DEFAULT_DEFINITION, ScriptedAgent
-from dialplane.agents.workflow import WorkflowAgent, is_graph, read_graph
+from dialplane.agents.scripted import DEFAULT_DEFINITION
 from dialplane.carriers.simulated import (
-    Profile,
-    SimulatedCarrier,
     campaigns_with_logs,
     delete_logs,
     delete_run,
@@ -27,10 +23,9 @@ from dialplane.carriers.simulated import (
 from dialplane.clocks import RealClock, VirtualClock
 from dialplane.config import Settings
 from dialplane.core.retention import Retention
-from dialplane.core.screening import Check
 from dialplane.engine import agents, catalog
 from dialplane.engine.adapters import OpenCarriers
-from dialplane.engine.agents import Library, Reading
+from dialplane.engine.agents import Library
 from dialplane.engine.attempts import Attempts
 from dialplane.engine.call_book import CallBook
 from dialplane.engine.caller_numbers import CallerNumbers
@@ -48,7 +43,7 @@ from dialplane.engine.jobs import IMPORT, JobQueue, Jobs, install
 from dialplane.engine.keys import ensure_key
 from dialplane.engine.people import People
 from dialplane.engine.reports import Reports
-from dialplane.engine.retention import campaigns_over, drop_virtual_run, purge, purge_virtual_runs
+from dialplane.engine.retention import campaigns_over, purge, purge_virtual_runs
 from dialplane.engine.sealing import Sealer
 from dialplane.engine.single_calls import SingleCalls
 from dialplane.engine.telephony import Telephony
@@ -59,114 +54,35 @@ from dialplane.errors import Conflict, EnvironmentFault, Invalid, NotFound
 from dialplane.files import open_files
 from dialplane.ports import (
     Agent,
-    Candidate,
     Carrier,
-    CarrierLimits,
-    CheckFailed,
     Clock,
     Files,
     MessageFormat,
     Screening,
 )
+from dialplane.providers import (
+    SCRIPTED,
+    SIMULATED,
+    LoadedAgents,
+    LoadedScreening,
+    build_agent,
+    build_carrier,
+    carrier_limits,
+    kept_limits,
+    read_agent,
+)
 from dialplane.secrets import Secrets
 from dialplane.store.embedded import attach, limit_logs
-from dialplane.store.postgres import CONNECTION_FAULTS, Database, sql
+from dialplane.store.postgres import Database, sql
 
 if TYPE_CHECKING:
     from dialplane.webhooks import HttpScreening, HttpSender
 
 log = structlog.get_logger()
 
-SIMULATED = "simulated"
-# Their configurations are kept; calls through them are for later versions.
-PLANNED = frozenset({"ari", "cloudonix", "plivo", "telnyx", "twilio", "vobiz", "vonage"})
-SCRIPTED, WORKFLOW = "scripted", "workflow"
 RESCUE_DELAY = timedelta(minutes=10)  # by then an import that somebody waits for is over
 TIDY_SECONDS = 3600.0
 EXAMPLE_NUMBER = "+15005550100"  # what the simulated carrier calls from
-
-
-def build_carrier(provider: str, settings: Mapping[str, Any], clock: Clock, logs: Path, carrier_id: int) -> Carrier:
-    """The adapter for a provider. Raises Invalid for an unknown one, or for settings that it does not understand."""
-    if provider == SIMULATED:
-        return SimulatedCarrier(Profile.from_settings(settings), clock, logs, carrier_id)
-    if provider in PLANNED:
-        raise Invalid(f"this version places no calls through {provider} yet")
-    raise Invalid(f"provider '{provider}' is unknown; this version has: {SIMULATED}")
-
-
-def carrier_limits(provider: str, settings: Mapping[str, Any]) -> CarrierLimits:
-    """What a carrier with these settings allows. Raises Invalid."""
-    return build_carrier(provider, settings, RealClock(), Path(), 0).limits
-
-
-def kept_limits(provider: str, settings: Mapping[str, Any]) -> CarrierLimits:
-    """The same for a carrier that is only kept so far: the usual ones. Raises Invalid."""
-    return CarrierLimits() if provider in PLANNED else carrier_limits(provider, settings)
-
-
-def build_agent(kind: str, definition: Mapping[str, Any]) -> Agent:
-    """The agent of a kind. Raises Invalid."""
-    if kind == SCRIPTED:
-        return ScriptedAgent.from_definition(definition)
-    if kind == WORKFLOW:
-        return WorkflowAgent.from_definition(definition)
-    if kind == ASSISTANT:
-        return AssistantAgent.from_definition(definition)
-    raise Invalid(f"agent kind '{kind}' is unknown; this version has: {SCRIPTED}, {WORKFLOW}, {ASSISTANT}")
-
-
-def read_agent(definition: Mapping[str, Any]) -> Reading:
-    """A definition of any kind. Raises Invalid for one that is not understood."""
-    if is_graph(definition):
-        graph = read_graph(definition)
-        return Reading(
-            kind=WORKFLOW,
-            definition=graph.kept,
-            variables=graph.variables,
-            warnings=graph.ignored,
-            draft=graph.silence,
-        )
-    if is_assistant(definition):
-        script = read_assistant(definition)
-        return Reading(
-            kind=ASSISTANT,
-            definition=script.kept,
-            variables=script.variables,
-            warnings=script.ignored,
-            draft=script.silence,
-        )
-    agent = ScriptedAgent.from_definition(definition)
-    return Reading(kind=SCRIPTED, definition=definition, variables=agent.variables())
-
-
-class LoadedAgents:
-    """Agents by version, each loaded once."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._loaded: dict[tuple[int, int, int], Agent] = {}
-
-    async def get(self, organization_id: int, agent_id: int, version: int) -> Agent:
-        key = (organization_id, agent_id, version)
-        if key not in self._loaded:
-            found = await agents.agent_version(self._database, organization_id, agent_id, version)
-            self._loaded[key] = build_agent(found.kind, found.definition)
-        return self._loaded[key]
-
-
-class LoadedScreening:
-    """The check before a call, loaded with the first call that needs it: most installations never do."""
-
-    def __init__(self, load: Callable[[], Screening]) -> None:
-        self._load = load
-
-    async def eligible(self, candidate: Candidate, check: Check) -> bool:
-        try:
-            screening = self._load()
-        except EnvironmentFault as fault:
-            raise CheckFailed(str(fault)) from fault
-        return await screening.eligible(candidate, check)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -530,86 +446,3 @@ async def open_app(
 def assemble(settings: Settings, database: Database, clock: Clock, organization_id: int, logs: Path) -> App:
     """The application of one organization on a database that is open; its carriers are the caller's to close."""
     return Server(settings, database, clock, logs).of(organization_id)
-
-
-@asynccontextmanager
-async def open_virtual_app(
-    settings: Settings, start: datetime, *, keep: bool = True, on_wait: Callable[[str], None] | None = None
-) -> AsyncIterator[tuple[App, int]]:
-    """An application on the virtual clock, in a schema of its own, and the id for the one campaign that it is made for.
-
-    The schema stays for as long as that campaign is in it; keep=False: no longer than this. Raises EnvironmentFault.
-    """
-    async with open_app(settings, on_wait=on_wait) as app:
-        campaign_id = await app.campaigns.reserve_id()
-        schema = await _name_schema(app, campaign_id)
-        kept = False
-        try:
-            async with open_app(settings, schema=schema, virtual_start=start) as virtual:
-                await _register(app, campaign_id, schema)
-                await _copy_rules(app, virtual)
-                try:
-                    yield virtual, campaign_id
-                finally:
-                    kept = keep and await _exists(virtual, campaign_id)
-        finally:
-            if not kept:
-                await drop_virtual_run(app.database, app.organization_id, campaign_id, schema)
-
-
-@asynccontextmanager
-async def open_campaign_app(
-    settings: Settings, campaign_id: int, *, on_wait: Callable[[str], None] | None = None
-) -> AsyncIterator[App]:
-    """The application in which a campaign lives; of a virtual run, with the clock where it stood."""
-    async with open_app(settings, on_wait=on_wait) as app:
-        schema = await app.virtual_schema(campaign_id)
-        if schema is None:
-            yield app
-        else:
-            start = await _reached(app, campaign_id, schema)
-            async with open_app(settings, schema=schema, virtual_start=start) as virtual:
-                yield virtual
-
-
-async def _name_schema(app: App, campaign_id: int) -> str:
-    """Two installations may share a database, each in a schema: their virtual runs must not."""
-    async with app.database.connection() as connection:
-        ours = await connection.fetchval("SELECT current_schema()")
-    return f"virtual_{campaign_id}" if ours == "public" else f"{ours}_virtual_{campaign_id}"
-
-
-async def _copy_rules(app: App, virtual: App) -> None:
-    """A virtual run keeps to the caps and the do-not-call list of the organization that it stands for."""
-    limits = await catalog.limits(app.database, app.organization_id)
-    await catalog.set_limits(virtual.database, virtual.organization_id, max_lines=limits.max_lines, cps=limits.cps)
-    after = ""
-    while page := await app.contacts.do_not_call_page(after=after, limit=1000):
-        await virtual.contacts.do_not_call([row["to_number"] for row in page], source="organization")
-        after = page[-1]["to_number"]
-
-
-async def _register(app: App, campaign_id: int, schema: str) -> None:
-    async with app.database.connection() as connection:
-        await sql.register_virtual_run(
-            connection, organization_id=app.organization_id, campaign_id=campaign_id, schema_name=schema
-        )
-
-
-async def _exists(app: App, campaign_id: int) -> bool:
-    try:
-        await app.campaigns.get(campaign_id)
-    except NotFound:
-        return False
-    except CONNECTION_FAULTS:
-        return True  # nobody knows, so nothing is dropped
-    return True
-
-
-async def _reached(app: App, campaign_id: int, schema: str) -> datetime:
-    async with app.database.transaction() as connection:
-        await connection.execute(f'SET LOCAL search_path TO "{schema}"')
-        found: datetime | None = await sql.latest_instant(
-            connection, organization_id=app.organization_id, campaign_id=campaign_id
-        )
-    return found or app.clock.now()

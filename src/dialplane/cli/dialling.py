@@ -21,7 +21,7 @@ from dialplane.cli.signals import Interrupts, interrupts
 from dialplane.core.campaign import CampaignState
 from dialplane.errors import Conflict, EnvironmentFault, InvalidTransition
 from dialplane.store.postgres import CONNECTION_FAULTS, describe
-from dialplane.wiring import open_virtual_app
+from dialplane.virtual import open_virtual_app
 
 if TYPE_CHECKING:
     from dialplane.engine.worker import Worker

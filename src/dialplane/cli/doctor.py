@@ -196,7 +196,7 @@ async def _clock(app: App) -> Finding:
 
 
 async def _carrier(app: App) -> Finding:
-    from dialplane.wiring import build_carrier  # noqa: PLC0415
+    from dialplane.providers import build_carrier  # noqa: PLC0415
 
     fault = await build_carrier("simulated", {}, app.clock, app.settings.carrier_logs, 0).probe()
     if fault is not None:

@@ -75,7 +75,7 @@ def forecast(
 async def _forecast(order: NewCampaign, as_json: bool) -> None:
     from dialplane.cli.making import begin, make  # noqa: PLC0415  (the engine; bad options end before it is needed)
     from dialplane.cli.signals import interrupts  # noqa: PLC0415
-    from dialplane.wiring import open_virtual_app  # noqa: PLC0415
+    from dialplane.virtual import open_virtual_app  # noqa: PLC0415
 
     plain = as_json or not sys.stdout.isatty()
     start = order.starts_at or datetime.now(UTC)

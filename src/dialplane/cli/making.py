@@ -14,8 +14,8 @@ from dialplane.cli.live import ImportProgress
 from dialplane.cli.orders import NewCampaign
 from dialplane.cli.output import say
 from dialplane.errors import DialplaneError, Invalid
+from dialplane.providers import build_agent, carrier_limits
 from dialplane.store.postgres import CONNECTION_FAULTS, sql
-from dialplane.wiring import build_agent, carrier_limits
 
 if TYPE_CHECKING:
     from dialplane.engine.intake import Imported

@@ -55,7 +55,7 @@ async def opened() -> AsyncIterator[App]:
 @asynccontextmanager
 async def opened_for(campaign_id: int) -> AsyncIterator[App]:
     """The application in which this campaign lives, runs on the virtual clock included."""
-    from dialplane.wiring import open_campaign_app  # noqa: PLC0415
+    from dialplane.virtual import open_campaign_app  # noqa: PLC0415
 
     async with open_campaign_app(settings(), campaign_id, on_wait=say_waiting) as app:
         yield app

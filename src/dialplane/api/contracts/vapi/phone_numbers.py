@@ -20,7 +20,8 @@ from dialplane.api.contracts.vapi.shapes import FURTHEST_PAGE, Camel, CamelBody,
 from dialplane.api.route import Route
 from dialplane.engine.caller_numbers import CarriedNumber
 from dialplane.errors import Conflict, Invalid, NotFound
-from dialplane.wiring import SIMULATED, App
+from dialplane.providers import SIMULATED
+from dialplane.wiring import App
 
 Provider = Literal["vapi", "twilio", "vonage", "telnyx", "byo-phone-number"]
 OWN: tuple[Provider, ...] = ("twilio", "vonage", "telnyx")

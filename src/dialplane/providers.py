@@ -1,0 +1,107 @@
+"""Providers and kinds by name -> carriers and agents: the only module that knows every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dialplane.agents.assistant import ASSISTANT, AssistantAgent, is_assistant, read_assistant
+from dialplane.agents.scripted import ScriptedAgent
+from dialplane.agents.workflow import WorkflowAgent, is_graph, read_graph
+from dialplane.carriers.simulated import Profile, SimulatedCarrier
+from dialplane.clocks import RealClock
+from dialplane.core.screening import Check
+from dialplane.engine import agents
+from dialplane.engine.agents import Reading
+from dialplane.errors import EnvironmentFault, Invalid
+from dialplane.ports import Agent, Candidate, Carrier, CarrierLimits, CheckFailed, Clock, Screening
+from dialplane.store.postgres import Database
+
+SIMULATED = "simulated"
+# Their configurations are kept; calls through them are for later versions.
+PLANNED = frozenset({"ari", "cloudonix", "plivo", "telnyx", "twilio", "vobiz", "vonage"})
+SCRIPTED, WORKFLOW = "scripted", "workflow"
+
+
+def build_carrier(provider: str, settings: Mapping[str, Any], clock: Clock, logs: Path, carrier_id: int) -> Carrier:
+    """The adapter for a provider. Raises Invalid for an unknown one, or for settings that it does not understand."""
+    if provider == SIMULATED:
+        return SimulatedCarrier(Profile.from_settings(settings), clock, logs, carrier_id)
+    if provider in PLANNED:
+        raise Invalid(f"this version places no calls through {provider} yet")
+    raise Invalid(f"provider '{provider}' is unknown; this version has: {SIMULATED}")
+
+
+def carrier_limits(provider: str, settings: Mapping[str, Any]) -> CarrierLimits:
+    """What a carrier with these settings allows. Raises Invalid."""
+    return build_carrier(provider, settings, RealClock(), Path(), 0).limits
+
+
+def kept_limits(provider: str, settings: Mapping[str, Any]) -> CarrierLimits:
+    """The same for a carrier that is only kept so far: the usual ones. Raises Invalid."""
+    return CarrierLimits() if provider in PLANNED else carrier_limits(provider, settings)
+
+
+def build_agent(kind: str, definition: Mapping[str, Any]) -> Agent:
+    """The agent of a kind. Raises Invalid."""
+    if kind == SCRIPTED:
+        return ScriptedAgent.from_definition(definition)
+    if kind == WORKFLOW:
+        return WorkflowAgent.from_definition(definition)
+    if kind == ASSISTANT:
+        return AssistantAgent.from_definition(definition)
+    raise Invalid(f"agent kind '{kind}' is unknown; this version has: {SCRIPTED}, {WORKFLOW}, {ASSISTANT}")
+
+
+def read_agent(definition: Mapping[str, Any]) -> Reading:
+    """A definition of any kind. Raises Invalid for one that is not understood."""
+    if is_graph(definition):
+        graph = read_graph(definition)
+        return Reading(
+            kind=WORKFLOW,
+            definition=graph.kept,
+            variables=graph.variables,
+            warnings=graph.ignored,
+            draft=graph.silence,
+        )
+    if is_assistant(definition):
+        script = read_assistant(definition)
+        return Reading(
+            kind=ASSISTANT,
+            definition=script.kept,
+            variables=script.variables,
+            warnings=script.ignored,
+            draft=script.silence,
+        )
+    agent = ScriptedAgent.from_definition(definition)
+    return Reading(kind=SCRIPTED, definition=definition, variables=agent.variables())
+
+
+class LoadedAgents:
+    """Agents by version, each loaded once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._loaded: dict[tuple[int, int, int], Agent] = {}
+
+    async def get(self, organization_id: int, agent_id: int, version: int) -> Agent:
+        key = (organization_id, agent_id, version)
+        if key not in self._loaded:
+            found = await agents.agent_version(self._database, organization_id, agent_id, version)
+            self._loaded[key] = build_agent(found.kind, found.definition)
+        return self._loaded[key]
+
+
+class LoadedScreening:
+    """The check before a call, loaded with the first call that needs it: most installations never do."""
+
+    def __init__(self, load: Callable[[], Screening]) -> None:
+        self._load = load
+
+    async def eligible(self, candidate: Candidate, check: Check) -> bool:
+        try:
+            screening = self._load()
+        except EnvironmentFault as fault:
+            raise CheckFailed(str(fault)) from fault
+        return await screening.eligible(candidate, check)
