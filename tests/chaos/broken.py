@@ -10,7 +10,8 @@ from typing import Any
 from dialplane.carriers.simulated import SimulatedCarrier
 from dialplane.cli.main import main
 from dialplane.core.attempt import Order
-from dialplane.engine.calls import Call, Calls
+from dialplane.engine.call import Call
+from dialplane.engine.calls import Calls
 from dialplane.ports import Lookup
 from dialplane.store.records import Load
 from dialplane.store.turn import Turn

@@ -7,14 +7,14 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 
-from dialplane.core.attempt import AttemptState, Conversation, Order, Outcome
+from dialplane.core.attempt import AttemptState, Order, Outcome
 from dialplane.core.disposition import Disposition
+from dialplane.engine.call import Call, last_deadline
 from dialplane.engine.outcomes import EndedCall, refused
 from dialplane.engine.predial import PredialChecks
 from dialplane.errors import (
@@ -43,44 +43,8 @@ from dialplane.ports import (
 from dialplane.store.postgres import Database, rows, sql
 
 LOOK_AHEAD = timedelta(milliseconds=20)  # starts this close together pass the guard in one statement
-DEADLINE_GRACE = timedelta(seconds=5)  # beyond what the carrier says a state may last
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Call:
-    """One call in progress.
-
-    sent_at: when it passed the guard, by the database's clock. not_after: when it may no longer go out, by this
-    worker's monotonic one. Both None for a call that another worker has placed.
-    """
-
-    order: Order
-    sent_at: datetime | None = None
-    not_after: float | None = None
-    state: AttemptState = AttemptState.SENDING
-    carrier_call_id: str | None = None
-    placed_at: datetime | None = None
-    ringing_at: datetime | None = None
-    answered_at: datetime | None = None
-    talking: bool = False
-    conversation: Conversation = field(default_factory=Conversation)
-    agent_failure: str = ""
-    ended: Ended | None = None
-
-    def deadline_at(self, now: datetime) -> datetime:
-        """When its present state has lasted too long."""
-        limits = self.order.limits
-        if self.state is AttemptState.ANSWERED:
-            return now + timedelta(seconds=limits.max_call_seconds) + DEADLINE_GRACE
-        return now + timedelta(seconds=limits.ring_timeout_seconds) + DEADLINE_GRACE
-
-
-def last_deadline(order: Order, sent_at: datetime) -> datetime:
-    """When a call must be over, whatever the carrier says."""
-    limits = order.limits
-    return sent_at + timedelta(seconds=limits.ring_timeout_seconds + limits.max_call_seconds) + 2 * DEADLINE_GRACE
 
 
 class Calls:
@@ -353,23 +317,17 @@ class Calls:
         call = self._calls.get(event.attempt_uuid)
         if call is None or call.ended is not None:
             return
-        if not isinstance(event, Ended):
-            # It may be heard before the carrier's answer is, or have happened before it.
-            call.placed_at = min(call.placed_at or event.at, event.at)
-        if isinstance(event, Ringing):
-            call.ringing_at = call.ringing_at or event.at
-            self._advance(call, AttemptState.RINGING)
-        elif isinstance(event, Answered):
-            if call.answered_at is None:
-                call.answered_at = event.at
-                if event.line is not None:
-                    call.talking = True
-                    self._clock.spawn(self._talk(call, event.line))
-            self._advance(call, AttemptState.ANSWERED)
-        else:
+        if isinstance(event, Ended):
             call.ended = event
             if not call.talking:
-                self._finish(call, event)
+                self._end(call, call.outcome(event), spent=True)
+            return
+        line = event.line if isinstance(event, Answered) and call.answered_at is None else None
+        call.hear(event)
+        self._advance(call, AttemptState.RINGING if isinstance(event, Ringing) else AttemptState.ANSWERED)
+        if line is not None:
+            call.talking = True
+            self._clock.spawn(self._talk(call, line))
 
     async def _talk(self, call: Call, line: Line) -> None:
         order = call.order
@@ -386,24 +344,7 @@ class Calls:
         finally:
             call.talking = False
         if call.ended is not None:
-            self._finish(call, call.ended)
-
-    def _finish(self, call: Call, ended: Ended) -> None:
-        failed = bool(call.agent_failure)
-        ringing_at = call.ringing_at or ended.ringing_at
-        answered_at = call.answered_at or ended.answered_at
-        known = (call.placed_at, ended.placed_at, ringing_at, answered_at)
-        outcome = Outcome(
-            disposition=Disposition.AGENT_FAILED if failed else ended.disposition,
-            ended_at=ended.at,
-            placed_at=min((at for at in known if at is not None), default=None),
-            ringing_at=ringing_at,
-            answered_at=answered_at,
-            sip_status=ended.sip_status,
-            cause=call.agent_failure if failed else ended.cause,
-            conversation=call.conversation,
-        )
-        self._end(call, outcome, spent=True)
+            self._end(call, call.outcome(call.ended), spent=True)
 
     def _end_unplaced(self, call: Call, disposition: Disposition, cause: str) -> None:
         """This sending came to nothing."""

@@ -14,7 +14,8 @@ from dialplane.core.attempt import AttemptState, ContactState, Order, Outcome
 from dialplane.core.campaign import CampaignState
 from dialplane.core.disposition import Disposition
 from dialplane.core.intake import template_values
-from dialplane.engine.calls import Calls, last_deadline
+from dialplane.engine.call import last_deadline
+from dialplane.engine.calls import Calls
 from dialplane.engine.dispatcher import SEND_GRACE, SEND_WINDOW
 from dialplane.engine.outcomes import EndedCall, settle
 from dialplane.errors import CarrierUnavailable, EnvironmentFault, Invalid, NotFound
