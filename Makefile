@@ -14,6 +14,9 @@ TABLE ?=
 SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 CLIENTS := vapi-3 vapi-1 dialnexa
 
+# Where it is set, each of the hundreds of commands that tests run compiles the whole package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup run serve test lint bench
 
 setup: $(VENV)/.core

@@ -22,10 +22,17 @@ from dialplane.wiring import Server
 FREE_APPS: list[FastAPI] = []  # their routes take longer to build than most tests to run
 
 
+async def install_once(database: Database) -> None:
+    """The job queue's tables stay when a schema is emptied for the next test."""
+    async with database.connection() as connection:
+        if await connection.fetchval("SELECT to_regclass('pgqueuer')") is None:
+            await install(database)
+
+
 @asynccontextmanager
 async def opened(database: Database, settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Site]:
     server = Server(settings, database, clock or RealClock(), settings.carrier_logs)
-    await install(database)
+    await install_once(database)
     app = FREE_APPS.pop() if FREE_APPS else build_routes()
     attach(app, server)
     http = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
@@ -34,12 +41,14 @@ async def opened(database: Database, settings: Settings, *, clock: Clock | None 
         await asyncio.sleep(0.005)
     port = http.servers[0].sockets[0].getsockname()[1]
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}"))
+        client = await stack.enter_async_context(
+            httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False)  # to read all certificates takes long
+        )
         site = Site(server=server, url=f"http://127.0.0.1:{port}", http=client, uvicorn=http)
         await site.join("default")
         await site.join("other")
         yield site
-        http.should_exit = True
-        await serving
+    http.should_exit = True
+    await serving
     await server.close()
     FREE_APPS.append(app)

@@ -75,7 +75,7 @@ class CallBook:
     async def newest(self, wanted: CallFilter, *, limit: int = PAGE) -> list[CallRecord]:
         """Those that were made last, and those that were planned last."""
         part = {"agent_id": wanted.agent_id, "number_id": wanted.number_id, "limit": limit, **wanted.made.bounds()}
-        async with self._database.connection() as connection:
+        async with self._database.snapshot() as connection:  # a planned call is made meanwhile
             ids = [row["id"] for row in await rows(sql.newest_calls(connection, **part, **self._of))]
             made = await self._made(connection, ids)
             planned = await rows(sql.planned_calls(connection, contact_uuid=None, **part, **self._of))
@@ -84,7 +84,7 @@ class CallBook:
 
     async def get(self, uuid: UUID) -> CallRecord:
         """Raises NotFound."""
-        async with self._database.connection() as connection:
+        async with self._database.snapshot() as connection:  # a planned call is made meanwhile
             attempt_id = await sql.attempt_with_uuid(connection, uuid=uuid, **self._of)
             if attempt_id is None:
                 attempt_id = await sql.attempt_of_planned(connection, contact_uuid=uuid, **self._of)
