@@ -19,6 +19,7 @@ NAMES = (
     "refill",
     "busy_lines",
     "workers",
+    "intake",
     "million",
     "fast",
     "cold_start",

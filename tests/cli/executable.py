@@ -64,6 +64,10 @@ class Cli:
     def campaigns(self) -> Any:
         return self("campaign", "list", "--json").json
 
+    def newest(self) -> Any:
+        """The campaign that was made last, None before the first."""
+        return next(iter(self.campaigns()), None)
+
     def file(self, name: str, text: str) -> Path:
         path = self.folder / name
         path.write_text(text, encoding="utf-8")

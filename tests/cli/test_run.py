@@ -104,7 +104,7 @@ def test_ctrl_c_pauses_and_lets_calls_end(cli: Cli) -> None:
     profile = cli.file("c.yaml", SLOW.replace("[30, 40]", "[4, 5]"))
     contacts = cli.contacts(*(f"+1415555{n:04d}" for n in range(4)))
     process = cli.start("run", contacts, "--carrier", profile, "--max-concurrency", "2", "--json")
-    wait_for(lambda: bool(cli.campaigns()) and cli.campaigns()[0]["contacts"]["dialing"] == 2)
+    wait_for(lambda: (found := cli.newest()) is not None and found["contacts"]["dialing"] == 2)
 
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
@@ -121,7 +121,7 @@ def test_ctrl_c_pauses_and_lets_calls_end(cli: Cli) -> None:
 
 def test_ctrl_c_twice_hangs_up(cli: Cli) -> None:
     process = cli.start("run", cli.contacts(ANSWERED[:-2] + "99"), "--carrier", cli.file("c.yaml", SLOW), "--json")
-    wait_for(lambda: bool(cli.campaigns()) and cli.campaigns()[0]["contacts"]["dialing"] == 1)
+    wait_for(lambda: (found := cli.newest()) is not None and found["contacts"]["dialing"] == 1)
     begun = time.monotonic()
 
     process.send_signal(signal.SIGINT)
@@ -139,10 +139,10 @@ def test_after_kill_9_resume_goes_on_and_dials_nobody_twice(cli: Cli) -> None:
     profile = cli.file("c.yaml", SLOW.replace("[30, 40]", "[1, 2]"))
     contacts = cli.contacts(*(f"+1415556{n:04d}" for n in range(12)))
     process = cli.start("run", contacts, "--carrier", profile, "--max-concurrency", "4")
-    wait_for(lambda: bool(cli.campaigns()) and cli.campaigns()[0]["attempts"] >= 2)
+    wait_for(lambda: (found := cli.newest()) is not None and found["attempts"] >= 2)
     process.kill()
     process.communicate()
-    campaign = cli.campaigns()[0]
+    campaign = cli.newest()
     assert campaign["state"] == "running"
 
     result = cli("run", "--resume", str(campaign["id"]), "--json")
@@ -157,15 +157,15 @@ def test_a_killed_import_is_finished_and_its_start_is_kept(cli: Cli) -> None:
     numbers = "".join(f"+1415{200 + n // 10000:03d}{n % 10000:04d}\n" for n in range(200_000))
     contacts = cli.file("many.csv", "phone_number\n" + numbers)
     process = cli.start("run", contacts, "--start-at", "2037-01-01T00:00:00Z", "--name", "many")
-    wait_for(lambda: bool(cli.campaigns()) and cli.campaigns()[0]["name"] == "many")
+    wait_for(lambda: (found := cli.newest()) is not None and found["name"] == "many")
     process.kill()
     process.communicate()
-    campaign = cli.campaigns()[0]
+    campaign = cli.newest()
     assert campaign["state"] == "draft"
     assert campaign["contacts"]["total"] < 200_000
 
     process = cli.start("run", "--resume", str(campaign["id"]))
-    wait_for(lambda: cli.campaigns()[0]["state"] == "scheduled", 60)
+    wait_for(lambda: cli.newest()["state"] == "scheduled", 60)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=30)
 
@@ -181,12 +181,12 @@ def test_a_killed_import_is_finished_and_its_start_is_kept(cli: Cli) -> None:
 def test_ctrl_c_during_the_import_leaves_what_resume_finishes(cli: Cli) -> None:
     numbers = "".join(f"+1415{200 + n // 10000:03d}{n % 10000:04d}\n" for n in range(200_000))
     process = cli.start("run", cli.file("many.csv", "phone_number\n" + numbers), "--name", "halted")
-    wait_for(lambda: bool(cli.campaigns()) and cli.campaigns()[0]["name"] == "halted")
+    wait_for(lambda: (found := cli.newest()) is not None and found["name"] == "halted")
 
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
 
-    campaign = cli.campaigns()[0]
+    campaign = cli.newest()
     assert process.returncode == 3
     assert f"finish it with: dialplane run --resume {campaign['id']}" in err
     assert campaign["state"] == "draft"
@@ -197,9 +197,9 @@ def test_a_campaign_that_somebody_cancels_ends_the_run(cli: Cli) -> None:
     contacts = cli.contacts(*(f"+1415557{n:04d}" for n in range(4)))
     profile = cli.file("c.yaml", SLOW.replace("[30, 40]", "[5, 6]"))
     process = cli.start("run", contacts, "--carrier", profile, "--max-concurrency", "1", "--json")
-    wait_for(lambda: bool(cli.campaigns()) and cli.campaigns()[0]["contacts"]["dialing"] == 1)
+    wait_for(lambda: (found := cli.newest()) is not None and found["contacts"]["dialing"] == 1)
 
-    cli("campaign", "cancel", str(cli.campaigns()[0]["id"]))
+    cli("campaign", "cancel", str(cli.newest()["id"]))
     out, err = process.communicate(timeout=30)
 
     assert process.returncode == 3

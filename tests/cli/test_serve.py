@@ -48,6 +48,16 @@ def progress(served: Served, campaign_id: int) -> dict[str, Any]:
     return found
 
 
+def children(served: Served) -> list[int]:
+    """The worker and the process for jobs, once both run: at first a new process has the command line of its parent."""
+
+    def both() -> list[int]:
+        found = [pid for pid in (served.child("worker"), served.child("jobs")) if pid is not None]
+        return found if len(found) == 2 else []
+
+    return until(both, "both run")
+
+
 def test_a_fresh_server_runs_a_first_campaign_at_once(serve: Callable[..., Served]) -> None:
     served = serve()
     numbers = "phone_number\n" + "".join(f"+1212200{i:04d}\n" for i in range(30))
@@ -81,12 +91,12 @@ def test_sigterm_lets_calls_end_and_leaves_nothing_behind(serve: Callable[..., S
     served = serve()
     campaign_id = started(served, "phone_number\n+12122000001\n+12122000002\n")
     until(lambda: progress(served, campaign_id)["dialled"] == 2, "both are dialled")
-    children = [served.child("worker"), served.child("jobs")]
+    pids = children(served)
 
     served.process.terminate()
 
     assert served.process.wait(DEADLINE_SECONDS) == 0
-    assert not [pid for pid in children if pid is not None and alive(pid)]
+    assert not [pid for pid in pids if alive(pid)]
     cli = Cli(served.home, {**os.environ, "DIALPLANE_HOME": str(served.home)})
     (campaign,) = cli.campaigns()
     assert campaign["contacts"]["dialing"] == 0, "their calls have ended"
@@ -94,13 +104,12 @@ def test_sigterm_lets_calls_end_and_leaves_nothing_behind(serve: Callable[..., S
 
 def test_children_of_a_server_that_is_killed_leave(serve: Callable[..., Served]) -> None:
     served = serve()
-    children = [pid for pid in (served.child("worker"), served.child("jobs")) if pid is not None]
-    assert len(children) == 2
+    pids = children(served)
 
     served.process.kill()
     served.process.wait(DEADLINE_SECONDS)
 
-    until(lambda: not any(alive(pid) for pid in children), "the children have left")
+    until(lambda: not any(alive(pid) for pid in pids), "the children have left")
 
 
 def test_a_database_that_is_killed_answers_503_and_comes_back_by_itself(serve: Callable[..., Served]) -> None:
