@@ -14,6 +14,10 @@ from typing import Any
 BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
+class StandsStill(RuntimeError):
+    """Virtual time has nothing left that could ever happen."""
+
+
 class _Tasks:
     """Work in progress beside the caller; the first exception is kept for `wait` to raise."""
 
@@ -134,7 +138,7 @@ class VirtualClock:
         await rung
 
     async def wait(self, wake: asyncio.Event, until: datetime | None) -> None:
-        """Raises RuntimeError when nothing is left that could ever happen: a stall, which real time would hide."""
+        """Raises StandsStill when nothing is left that could ever happen, which real time would hide."""
         while True:
             while self._tasks.running:
                 self._tasks.changed.clear()
@@ -146,7 +150,7 @@ class VirtualClock:
                 self._now = max(self._now, until)
                 return
             if not self._alarms:
-                raise RuntimeError(f"virtual time stands still at {self._now}: no alarm is set and nothing is due")
+                raise StandsStill(f"virtual time stands still at {self._now}: no alarm is set and nothing is due")
             at, number, callback = heapq.heappop(self._alarms)
             if number in self._cancelled:
                 self._cancelled.discard(number)

@@ -11,7 +11,7 @@ import pytest
 from bench import ALL_ANSWER, START, Bench, OpenBench, numbers
 from checks import LogLine, read_report
 
-from dialplane.clocks import VirtualClock
+from dialplane.clocks import StandsStill, VirtualClock
 from dialplane.core.campaign import CampaignState
 from dialplane.core.reason import Reason
 from dialplane.core.retry import RetryPolicy
@@ -27,8 +27,12 @@ async def forecast(bench: Bench, campaign_id: int) -> Forecast:
     """Of a campaign that was started; it has run to its end then."""
     forecaster = bench.app.forecaster(campaign_id)
     forecaster.watch()
-    await bench.app.worker(campaign_id=campaign_id, finished=forecaster.finished).run()
-    return await forecaster.result()
+    stalled = ""
+    try:
+        await bench.app.worker(campaign_id=campaign_id, finished=forecaster.finished).run()
+    except StandsStill as fault:
+        stalled = str(fault)
+    return await forecaster.result(stalled)
 
 
 def calls(log: Sequence[LogLine]) -> list[tuple[Any, ...]]:
@@ -118,3 +122,12 @@ async def test_a_campaign_that_its_breaker_pauses_does_not_come_to_its_end(bench
     assert (found.finished_at, found.state) == (None, CampaignState.PAUSED)
     assert "failed" in found.reason
     assert datetime(2025, 3, 3, tzinfo=UTC) < found.slots[-1].at
+
+
+async def test_a_campaign_that_waits_for_more_contacts_does_not_come_to_its_end_either(bench: Bench) -> None:
+    campaign = await bench.started(numbers(2), carrier={**ALL_ANSWER, **MINUTES}, keep_open=True)
+
+    found = await forecast(bench, campaign)
+
+    assert (found.finished_at, found.state, found.progress.reached) == (None, CampaignState.RUNNING, 2)
+    assert "virtual time stands still" in found.reason

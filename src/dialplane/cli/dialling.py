@@ -18,6 +18,7 @@ from dialplane.cli.options import rejects_path
 from dialplane.cli.orders import NewCampaign
 from dialplane.cli.session import opened, opened_for, say_waiting, settings
 from dialplane.cli.signals import Interrupts, interrupts
+from dialplane.clocks import StandsStill
 from dialplane.core.campaign import CampaignState
 from dialplane.errors import Conflict, EnvironmentFault, InvalidTransition
 from dialplane.store.postgres import CONNECTION_FAULTS, describe
@@ -191,9 +192,7 @@ async def _dial(app: App, campaign_id: int, signals: Interrupts, *, report: Path
             await stopper.dialling
         except asyncio.CancelledError:
             stalled = "left with calls in progress, which --resume settles"
-        except RuntimeError as fault:
-            if not app.clock.virtual:
-                raise
+        except StandsStill as fault:
             stalled = f"it can never finish: {fault}"
         finally:
             await stopper.close()

@@ -96,6 +96,7 @@ async def _forecast(order: NewCampaign, as_json: bool) -> None:
 
 async def _run(app: App, campaign_id: int, *, plain: bool) -> Forecast:
     from dialplane.cli.live import Watch  # noqa: PLC0415
+    from dialplane.clocks import StandsStill  # noqa: PLC0415
 
     watching = asyncio.create_task(Watch(app, campaign_id, plain=plain).run())
     forecaster = app.forecaster(campaign_id)
@@ -103,7 +104,7 @@ async def _run(app: App, campaign_id: int, *, plain: bool) -> Forecast:
     stalled = ""
     try:
         await app.worker(campaign_id=campaign_id, finished=forecaster.finished).run()
-    except RuntimeError as fault:
+    except StandsStill as fault:
         stalled = str(fault)
     finally:
         watching.cancel()
@@ -116,11 +117,14 @@ async def _run(app: App, campaign_id: int, *, plain: bool) -> Forecast:
 async def _assumptions(app: App, order: NewCampaign) -> list[str]:
     """What the answer rests on."""
     from dialplane.engine import catalog  # noqa: PLC0415
+    from dialplane.providers import SIMULATED, carrier_limits  # noqa: PLC0415
 
-    limits = await catalog.limits(app.database, app.organization_id)
-    lines = min(each for each in (limits.max_lines, order.policies.max_lines) if each is not None)
-    paces = [each for each in (limits.cps, order.policies.cps) if each is not None]
-    given = ", ".join(f"{name} {value}" for name, value in order.carrier.items() if name not in NAMES)
+    profile = {name: value for name, value in order.carrier.items() if name not in NAMES}
+    carrier = carrier_limits(str(order.carrier.get("provider", SIMULATED)), profile)
+    all_limits = (await catalog.limits(app.database, app.organization_id), order.policies, carrier)
+    lines = min(each.max_lines for each in all_limits if each.max_lines is not None)
+    paces = [each.cps for each in all_limits if each.cps is not None]
+    given = ", ".join(f"{name} {value}" for name, value in profile.items())
     return [
         f"people answer as the simulated carrier has it: {given or 'its usual profile'}",
         f"lines: {lines} at most" + (f", calls per second: {min(paces):g}" if paces else ""),

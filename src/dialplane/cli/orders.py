@@ -41,9 +41,7 @@ def new_campaign(
 ) -> NewCampaign:
     """Raises Invalid for the first option that makes no sense."""
     if file is None:
-        raise Invalid(
-            "name a contacts file: dialplane run FILE.csv, or go on with a campaign: dialplane run --resume ID"
-        )
+        raise Invalid("name a contacts file, such as contacts.csv; `dialplane run --resume ID` goes on with a campaign")
     policy = policies.over(options.defaults())
     starts_at = options.instant(start_at)
     settings = dict(options.definition(carrier, "--carrier") or {})

@@ -18,7 +18,9 @@ from dialplane.store.postgres import Database, rows, sql
 
 MOST_SLOTS: Final = 240
 FIRST_WIDTH: Final = timedelta(minutes=1)
-HORIZON: Final = timedelta(days=92)  # what comes later is not looked at, and no campaign waits longer for its hours
+HORIZON: Final = timedelta(
+    days=92
+)  # what binds later is not asked: a campaign that stands still would be asked for ever
 ACTIVE: Final = (CampaignState.RUNNING, CampaignState.SCHEDULED)
 
 
