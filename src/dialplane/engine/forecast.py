@@ -18,9 +18,7 @@ from dialplane.store.postgres import Database, rows, sql
 
 MOST_SLOTS: Final = 240
 FIRST_WIDTH: Final = timedelta(minutes=1)
-HORIZON: Final = timedelta(
-    days=92
-)  # what binds later is not asked: a campaign that stands still would be asked for ever
+HORIZON: Final = timedelta(days=92)  # one that stands still would be asked for ever what binds
 ACTIVE: Final = (CampaignState.RUNNING, CampaignState.SCHEDULED)
 
 
