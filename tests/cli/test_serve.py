@@ -126,6 +126,23 @@ def test_a_database_that_is_killed_answers_503_and_comes_back_by_itself(serve: C
     until(lambda: progress(served, campaign_id)["dialled"] == 100, "the campaign goes on")
 
 
+def test_an_import_goes_on_after_the_database_was_killed_in_its_middle(serve: Callable[..., Served]) -> None:
+    rows = 20_000
+    served = serve()
+    campaign_id = started(served, "phone_number\n" + "".join(f"+1212{2_000_000 + i}\n" for i in range(rows)))
+    until(lambda: (served.ask("GET", f"/campaign/{campaign_id}").json()["total_rows"] or 0) > 0, "some are imported")
+    pid_file = next(served.home.rglob("postmaster.pid"))
+
+    os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+
+    def imported() -> bool:
+        answer = served.ask("GET", f"/campaign/{campaign_id}/log")
+        return answer.status_code == 200 and f"{rows} contacts imported" in answer.text
+
+    until(imported, "the import is finished")
+    assert progress(served, campaign_id)["total_contacts"] == rows
+
+
 def test_without_workers_nobody_dials(serve: Callable[..., Served]) -> None:
     served = serve("--workers", "0")
     campaign_id = started(served, "phone_number\n+12122000001\n")

@@ -182,32 +182,56 @@ class Jobs:
         return queue
 
     def _guarded(self, name: str, handler: Handler) -> Callable[[Job], Awaitable[None]]:
-        """A job whose process dies leaves its count behind; who finds too high a count puts the job aside."""
-
         from pgqueuer import RetryRequested  # noqa: PLC0415
 
         async def guarded(job: Job) -> None:
             payload = json.loads(job.payload or b"{}")
             of = {"organization_id": payload["organization_id"], "job_id": int(job.id)}
-            async with self._database.connection() as connection:
-                crashes = await sql.begin_job(connection, **of) - 1
-            if crashes > MOST_CRASHES:
-                log.error("job.put_aside", job=name, crashes=crashes, **payload)
-                raise RuntimeError(f"{name} has failed {crashes} times")
             try:
-                with structlog.contextvars.bound_contextvars(job=name, job_id=int(job.id)):
-                    await handler(payload)
-            except Again as again:
-                await self._done(of)
-                raise RetryRequested(delay=again.delay) from again
-            except Exception as fault:
-                log.warning("job.failed", job=name, tries=job.attempts + 1, exc_info=fault, **payload)
-                await self._done(of)
-                pause = timedelta(seconds=2 ** min(job.attempts, 10))
-                raise RetryRequested(delay=min(LONGEST_PAUSE, pause)) from fault
-            await self._done(of)
+                pause = await self._carry_out(name, handler, job, payload, of)
+            except CONNECTION_FAULTS as lost:
+                # The queue puts a job aside, for good, whose wish to come again it cannot write down.
+                await self._done_once_back(of, lost)
+                pause = RESTART_PAUSE
+            if pause is not None:
+                raise RetryRequested(delay=pause)
 
         return guarded
+
+    async def _carry_out(
+        self, name: str, handler: Handler, job: Job, payload: Mapping[str, Any], of: Mapping[str, int]
+    ) -> timedelta | None:
+        """When to try again; None: it is done.
+
+        A job whose process dies leaves its count behind; who finds too high a count puts the job aside (RuntimeError).
+        """
+        async with self._database.connection() as connection:
+            crashes = await sql.begin_job(connection, **of) - 1
+        if crashes > MOST_CRASHES:
+            log.error("job.put_aside", job=name, crashes=crashes, **payload)
+            raise RuntimeError(f"{name} has failed {crashes} times")
+        pause: timedelta | None = None
+        try:
+            with structlog.contextvars.bound_contextvars(job=name, job_id=int(job.id)):
+                await handler(payload)
+        except Again as again:
+            pause = again.delay
+        except Exception as fault:
+            log.warning("job.failed", job=name, tries=job.attempts + 1, exc_info=fault, **payload)
+            pause = min(LONGEST_PAUSE, timedelta(seconds=2 ** min(job.attempts, 10)))
+        await self._done(of)
+        return pause
+
+    async def _done_once_back(self, of: Mapping[str, int], fault: BaseException) -> None:
+        """Raises the fault when this process stops before the database is back."""
+        while True:
+            await self._recover(fault)
+            if self._stopping.is_set():
+                raise fault
+            try:
+                return await self._done(of)
+            except CONNECTION_FAULTS as still:
+                fault = still
 
     async def _done(self, of: Mapping[str, int]) -> None:
         async with self._database.connection() as connection:
