@@ -176,11 +176,17 @@ class Database:
 
     @asynccontextmanager
     async def short_transaction(self) -> AsyncIterator[Connection]:
-        """A transaction that a frozen process cannot hold for longer than about a second."""
+        """A transaction that a frozen process cannot hold for longer than about a second.
+
+        But for 5 s where it was frozen while a connection prepares a statement: the server is not idle then, and ends
+        the session by a timeout that it has since PostgreSQL 17. It leaves room for a turn over a slow network.
+        """
         async with self.pool.acquire(timeout=10) as connection:
+            whole = "SET LOCAL transaction_timeout = '5s';" if connection.get_server_version().major >= 17 else ""
             await connection.execute(
                 "BEGIN ISOLATION LEVEL READ COMMITTED;"
                 "SET LOCAL statement_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '1s';"
+                + whole
                 + self._settings
             )
             try:
