@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib
 import json
 import os
 import platform
 import sys
 from pathlib import Path
+
+import uvloop
 
 from benchmarks.figures import Figure
 from benchmarks.table import write_table
@@ -66,4 +67,4 @@ if __name__ == "__main__":
     parser.add_argument("--table", type=Path, help="a page in which the table is written anew")
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
-    asyncio.run(main(given.names, given.table))
+    uvloop.run(main(given.names, given.table))

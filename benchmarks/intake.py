@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import uvloop
+
 from benchmarks.figures import Figure, figure
 from benchmarks.stage import fresh_app
 from dialplane.config import Settings
@@ -81,4 +83,4 @@ async def import_file(home: Path, campaign_id: int, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(import_file(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))
+    uvloop.run(import_file(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))

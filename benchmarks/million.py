@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from benchmarks.figures import Figure, figure, quantile
 from benchmarks.filling import fill, fill_fresh
 from benchmarks.stage import NullCarrier, fresh_app, null_worker
@@ -168,4 +170,4 @@ async def _pause(app: App, campaign_id: int) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    asyncio.run(write_report(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))
+    uvloop.run(write_report(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))

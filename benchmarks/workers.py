@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import uvloop
+
 from benchmarks.figures import Figure, figure
 from benchmarks.stage import NullCarrier, campaign, fresh_server, null_worker
 from dialplane.config import Settings
@@ -98,4 +100,4 @@ async def work(home: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(work(Path(sys.argv[1])))
+    uvloop.run(work(Path(sys.argv[1])))

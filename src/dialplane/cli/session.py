@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
+
+import uvloop
 
 from dialplane.errors import Conflict
 
@@ -19,8 +20,8 @@ T = TypeVar("T")
 
 
 def perform(work: Coroutine[None, None, T]) -> T:
-    """Run a command's work on an event loop of its own."""
-    return asyncio.run(work)
+    """Run a command's work on an event loop of its own; a turn is a dozen round trips, and uvloop's cost less."""
+    return uvloop.run(work)
 
 
 def settings() -> Settings:
