@@ -23,6 +23,7 @@ NAMES = (
     "intake",
     "million",
     "fast",
+    "forecast",
     "cold_start",
     "requests",
 )

@@ -34,6 +34,7 @@ FROM unnest(ARRAY[
     'webhook',
     'delivery',
     'call_note',
+    'forecast',
     'job_begin'
 ]) WITH ORDINALITY AS tenant (name, place)
 ORDER BY place;

@@ -11,11 +11,9 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dialplane.errors import StandsStill
+
 BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
-
-
-class StandsStill(RuntimeError):
-    """Virtual time has nothing left that could ever happen."""
 
 
 class _Tasks:

@@ -71,3 +71,7 @@ class CarrierUnavailable(CarrierError):
 
 class PlacementUnknown(CarrierError):
     """The request left and no answer came: the call may be ringing."""
+
+
+class StandsStill(RuntimeError):
+    """Virtual time has nothing left that could ever happen, which real time would hide."""

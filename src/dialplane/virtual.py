@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 
 from dialplane.config import Settings
 from dialplane.engine import catalog
+from dialplane.engine.carriers import load_carrier
 from dialplane.engine.retention import drop_virtual_run
 from dialplane.errors import NotFound
-from dialplane.store.postgres import CONNECTION_FAULTS, sql
-from dialplane.wiring import App, open_app
+from dialplane.providers import SIMULATED, carrier_limits
+from dialplane.store.copying import copy_campaign
+from dialplane.store.postgres import CONNECTION_FAULTS, rows, sql
+from dialplane.store.records import due_rank
+from dialplane.store.turn import open_command
+from dialplane.wiring import App, open_app, open_server
 
 
 @asynccontextmanager
@@ -37,6 +43,70 @@ async def open_virtual_app(
         finally:
             if not kept:
                 await drop_virtual_run(app.database, app.organization_id, campaign_id, schema)
+
+
+@asynccontextmanager
+async def open_copy(
+    settings: Settings,
+    organization_id: int | None,
+    campaign_id: int,
+    answers: Mapping[str, Any] | None = None,
+    *,
+    on_wait: Callable[[str], None] | None = None,
+) -> AsyncIterator[App]:
+    """A campaign as it stands now, on the virtual clock from now on, in a schema of its own that is gone afterwards.
+
+    Calls in progress are forgotten, and made anew. No call goes out: whatever its carrier is, the simulated one takes
+    the calls. organization_id: None is the default one. answers: settings of the simulated carrier; None: those that
+    the campaign's own carrier has, or those of the profile `realistic`.
+    Raises NotFound, Invalid, EnvironmentFault.
+    """
+    async with open_server(settings, on_wait=on_wait) as server:
+        app = server.of(organization_id or await catalog.ensure_organization(server.database))
+        campaign = await app.campaigns.get(campaign_id)
+        reserved = await app.campaigns.reserve_id()
+        schema = await _name_schema(app, reserved)
+        await _register(app, reserved, schema)
+        try:
+            async with open_server(settings, schema=schema, virtual_start=app.clock.now()) as virtual:
+                async with app.database.unhurried(isolation="repeatable_read") as connection:
+                    await copy_campaign(
+                        connection,
+                        app.organization_id,
+                        campaign_id,
+                        agent_id=campaign.agent_id,
+                        carrier_id=campaign.carrier_id,
+                        source=await connection.fetchval("SELECT current_schema()"),
+                        target=schema,
+                    )
+                copy = virtual.of(app.organization_id)
+                await _suppose(copy, campaign_id, campaign.carrier_id, answers)
+                yield copy
+        finally:
+            await drop_virtual_run(app.database, app.organization_id, reserved, schema)
+
+
+async def _suppose(copy: App, campaign_id: int, carrier_id: int, answers: Mapping[str, Any] | None) -> None:
+    """What a copy cannot have: calls in progress, somebody outside who is asked, a carrier that places calls."""
+    of = {"organization_id": copy.organization_id}
+    carrier = await load_carrier(copy.database, copy.organization_id, carrier_id)
+    if answers is None:
+        answers = carrier.plain if carrier.provider == SIMULATED else {"profile": "realistic"}
+    limits = carrier_limits(SIMULATED, answers)
+    async with open_command(copy.database, copy.organization_id, copy.clock.instant()) as turn:
+        await sql.suppose(turn.connection, campaign_id=campaign_id, **of)
+        await sql.suppose_answers(
+            turn.connection,
+            carrier_id=carrier_id,
+            provider=SIMULATED,
+            settings=dict(answers),
+            send_timeout_seconds=limits.send_timeout_seconds,
+            ring_timeout_seconds=limits.ring_timeout_seconds,
+            max_call_seconds=limits.max_call_seconds,
+            **of,
+        )
+        dialing = await rows(sql.dialing_contacts(turn.connection, campaign_id=campaign_id, **of))
+        await turn.put_back({row["id"]: (due_rank(row["priority"]), turn.now) for row in dialing})
 
 
 @asynccontextmanager

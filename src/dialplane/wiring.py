@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -37,9 +39,10 @@ from dialplane.engine.corrections import Corrections
 from dialplane.engine.deliveries import Deliveries
 from dialplane.engine.directory import Directory
 from dialplane.engine.explain import Explanations
-from dialplane.engine.forecast import Forecaster
+from dialplane.engine.forecast import Forecast, Forecaster
+from dialplane.engine.forecasts import Forecasts, made_apart
 from dialplane.engine.intake import Imported, Intake
-from dialplane.engine.jobs import IMPORT, JobQueue, Jobs, install
+from dialplane.engine.jobs import FORECAST, IMPORT, JobQueue, Jobs, install
 from dialplane.engine.keys import ensure_key
 from dialplane.engine.people import People
 from dialplane.engine.reports import Reports
@@ -114,6 +117,7 @@ class App:
     corrections: Corrections
     call_book: CallBook
     explanations: Explanations
+    forecasts: Forecasts
 
     def worker(
         self,
@@ -137,11 +141,12 @@ class App:
         self.carriers.listen(worker.calls.receive)
         return worker
 
-    def forecaster(self, campaign_id: int) -> Forecaster:
-        """For an application on the virtual clock."""
-        return Forecaster(
+    async def forecast(self, campaign_id: int) -> Forecast:
+        """What a campaign comes to; of an application on the virtual clock, which is at its end then."""
+        forecaster = Forecaster(
             self.database, self.clock, self.organization_id, self.campaigns, self.explanations, campaign_id
         )
+        return await forecaster.run(self.worker(campaign_id=campaign_id, finished=forecaster.finished))
 
     async def add_agent(self, definition: Mapping[str, Any] | None, *, kind: str = SCRIPTED) -> int:
         """The id of an agent with this definition, the example agent without one. Raises Invalid."""
@@ -340,6 +345,7 @@ class Server:
             corrections=Corrections(database, clock, organization_id),
             call_book=CallBook(database, clock, organization_id),
             explanations=Explanations(database, clock, organization_id),
+            forecasts=Forecasts(database, clock, organization_id, campaigns, partial(carrier_limits, SIMULATED)),
         )
 
     def deliveries(self) -> Deliveries:
@@ -349,7 +355,8 @@ class Server:
     def jobs(self) -> Jobs:
         """The background work of all organizations, for one process to carry out."""
         loops = [self.deliveries().run, self._tidy]
-        return Jobs(self.database, {IMPORT: (self._import, 1)}, loops=loops, hourly=self._purge)
+        handlers = {IMPORT: (self._import, 1), FORECAST: (self._forecast, 1)}
+        return Jobs(self.database, handlers, loops=loops, hourly=self._purge)
 
     async def purge(self, keep: Retention) -> dict[str, int]:
         """What has been kept for its time goes: how many of each."""
@@ -385,8 +392,17 @@ class Server:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), TIDY_SECONDS)
 
-    async def _import(self, job: Mapping[str, Any]) -> None:
+    async def _import(self, job: Mapping[str, Any], _: asyncio.Event) -> None:
         await self.of(job["organization_id"]).import_contacts(job["campaign_id"])
+
+    async def _forecast(self, job: Mapping[str, Any], stopping: asyncio.Event) -> None:
+        async def make(organization_id: int, campaign_id: int, answers: Mapping[str, Any]) -> Mapping[str, Any]:
+            # -P: a folder called dialplane, where the command was given, is not ours.
+            command = [sys.executable, "-P", "-m", "dialplane.cli.forecast_job"]
+            command += [str(organization_id), str(campaign_id), json.dumps(dict(answers))]
+            return await made_apart(command, stopping)
+
+        await self.of(job["organization_id"]).forecasts.carry_out(job["campaign_id"], make)
 
 
 @asynccontextmanager

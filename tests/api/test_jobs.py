@@ -25,7 +25,7 @@ async def queue(database: Database) -> Database:
 
 @asynccontextmanager
 async def working(database: Database, handler: Callable[[Mapping[str, Any]], Awaitable[None]]) -> AsyncIterator[None]:
-    jobs = Jobs(database, {"greet": (handler, 1)})
+    jobs = Jobs(database, {"greet": (lambda job, _: handler(job), 1)})
     task = asyncio.create_task(jobs.run())
     try:
         yield

@@ -43,3 +43,38 @@ def test_a_file_of_which_nobody_can_be_called_has_no_forecast(cli: Cli) -> None:
     assert refused.code == 2
     assert "no row of people.csv can be called" in refused.err
     assert "forecast.rejects.csv" in refused.err
+
+
+def test_a_campaign_that_is_there_is_forecast_as_it_stands_and_left_alone(cli: Cli) -> None:
+    contacts = cli.contacts(ANSWERED, BUSY, DECLINED, "+14155550142", "+14155550143")
+    made = cli("campaign", "create", contacts, "--max-retries", "1", "--retry-delay", "1h", "--json").json
+    drafted = str(made["id"])
+    before = cli("campaign", "show", drafted, "--json").json
+
+    found = cli("forecast", "--campaign", drafted, "--json").json
+    run = cli("run", contacts, "--max-retries", "1", "--retry-delay", "1h", "--fast", "--json").json
+
+    for name in ("contacts", "attempts", "dispositions"):
+        assert found[name] == run[name], name
+    assert cli("campaign", "show", drafted, "--json").json == before
+
+
+def test_what_goes_with_a_campaign_that_is_there_is_who_answers_it(cli: Cli) -> None:
+    drafted = str(cli("campaign", "create", cli.contacts("+14155550142"), "--json").json["id"])
+    deaf = cli.file("deaf.yaml", "provider: simulated\noutcomes: {declined: 1}\n")
+
+    found = cli("forecast", "--campaign", drafted, "--carrier", deaf, "--json").json
+    refused = cli("forecast", "--campaign", drafted, "--cps", "3")
+
+    assert found["dispositions"] == {"declined": 1}
+    assert refused.code == 2
+    assert "--cps: a campaign that is there is forecast as it is" in refused.err
+
+
+def test_of_a_campaign_that_is_over_nothing_is_to_be_expected(cli: Cli) -> None:
+    over = str(cli("run", cli.contacts(ANSWERED), "--json").json["campaign_id"])
+
+    refused = cli("forecast", "--campaign", over)
+
+    assert refused.code == 2
+    assert "completed" in refused.err

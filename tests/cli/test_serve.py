@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -170,3 +171,54 @@ def test_a_number_out_of_range_is_said(cli: Cli, option: str, value: str) -> Non
 
     assert result.code == 2
     assert f"{option} must be 0 to" in result.err
+
+
+def forecast(served: Served, campaign_id: int) -> dict[str, Any]:
+    """Once it is made."""
+    found: dict[str, Any] = served.ask("GET", f"/campaign/{campaign_id}/forecast").json()
+    return found if found["state"] != "making" else {}
+
+
+def test_a_forecast_of_a_campaign_half_way_is_what_then_happens(serve: Callable[..., Served]) -> None:
+    served = serve()
+    campaign_id = started(served, "phone_number\n" + "".join(f"+1212200{i:04d}\n" for i in range(300)))
+    until(lambda: progress(served, campaign_id)["dialled"] >= 100, "a hundred are dialled")
+    assert served.ask("POST", f"/campaign/{campaign_id}/pause").status_code == 200
+
+    asked = served.ask("POST", f"/campaign/{campaign_id}/forecast")
+    again = served.ask("POST", f"/campaign/{campaign_id}/forecast")
+    made = until(lambda: forecast(served, campaign_id), "it is made")
+
+    assert (asked.status_code, asked.json()["state"], asked.json()["result"]) == (202, "making", None)
+    assert again.json()["asked_at"] == asked.json()["asked_at"] == made["asked_at"], "one at a time"
+    assert (made["state"], made["fault"]) == ("made", "")
+    assert served.ask("GET", f"/campaign/{campaign_id}").json()["state"] == "paused"
+    assert served.ask("POST", f"/campaign/{campaign_id}/resume").status_code == 200
+    until(lambda: served.ask("GET", f"/campaign/{campaign_id}").json()["state"] == "completed", "it is completed")
+    happened = progress(served, campaign_id)
+    assert made["result"]["contacts"] == happened["contacts"]
+    assert made["result"]["dispositions"] == happened["dispositions"]
+    over = served.ask("POST", f"/campaign/{campaign_id}/forecast")
+    assert (over.status_code, over.json()["detail"]) == (
+        400,
+        f"campaign {campaign_id} is completed: nothing more is to be expected of it",
+    )
+
+
+def test_a_forecast_that_a_stop_cuts_short_is_made_by_who_comes_next() -> None:
+    with data_folder() as home:
+        with serving(home, "--workers", "0") as served:
+            campaign_id = started(served, "phone_number\n" + "".join(f"+1212200{i:04d}\n" for i in range(2000)))
+            until(lambda: progress(served, campaign_id)["contacts"]["total"] == 2000, "all are imported")
+            served.ask("POST", f"/campaign/{campaign_id}/forecast")
+            until(lambda: "forecast_job" in processes(), "it is being made")
+        assert "forecast_job" not in processes(), "nothing of it is left"
+
+        with serving(home, "--workers", "0") as served:
+            made = until(lambda: forecast(served, campaign_id), "it is made")
+
+    assert (made["state"], made["result"]["state"]) == ("made", "completed")
+
+
+def processes() -> str:
+    return subprocess.run(["ps", "-ww", "-A", "-o", "args="], check=True, capture_output=True, text=True).stdout

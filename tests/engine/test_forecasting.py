@@ -11,7 +11,7 @@ import pytest
 from bench import ALL_ANSWER, START, Bench, OpenBench, numbers
 from checks import LogLine, read_report
 
-from dialplane.clocks import StandsStill, VirtualClock
+from dialplane.clocks import VirtualClock
 from dialplane.core.campaign import CampaignState
 from dialplane.core.reason import Reason
 from dialplane.core.retry import RetryPolicy
@@ -24,15 +24,7 @@ MINUTES = {"cps": None, "ring_seconds": [5, 10], "talk_seconds": [60, 120]}
 
 
 async def forecast(bench: Bench, campaign_id: int) -> Forecast:
-    """Of a campaign that was started; it has run to its end then."""
-    forecaster = bench.app.forecaster(campaign_id)
-    forecaster.watch()
-    stalled = ""
-    try:
-        await bench.app.worker(campaign_id=campaign_id, finished=forecaster.finished).run()
-    except StandsStill as fault:
-        stalled = str(fault)
-    return await forecaster.result(stalled)
+    return await bench.app.forecast(campaign_id)
 
 
 def calls(log: Sequence[LogLine]) -> list[tuple[Any, ...]]:

@@ -8,7 +8,18 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from dialplane import __version__
-from dialplane.api import campaign_log, contacts, do_not_call, events, files, health, metrics, webhooks, why
+from dialplane.api import (
+    campaign_log,
+    contacts,
+    do_not_call,
+    events,
+    files,
+    forecasts,
+    health,
+    metrics,
+    webhooks,
+    why,
+)
 from dialplane.api.contracts.dialnexa import door as dialnexa
 from dialplane.api.contracts.dialnexa.headers import RateHeaders
 from dialplane.api.contracts.dograh import (
@@ -83,6 +94,7 @@ def build_routes() -> FastAPI:
     api.include_router(campaigns.router)
     api.include_router(contacts.router)
     api.include_router(why.router)
+    api.include_router(forecasts.router)
     api.include_router(do_not_call.router)
     api.include_router(campaign_log.router)
     api.include_router(events.router)

@@ -18,9 +18,8 @@ from dialplane.cli.options import rejects_path
 from dialplane.cli.orders import NewCampaign
 from dialplane.cli.session import opened, opened_for, say_waiting, settings
 from dialplane.cli.signals import Interrupts, interrupts
-from dialplane.clocks import StandsStill
 from dialplane.core.campaign import CampaignState
-from dialplane.errors import Conflict, EnvironmentFault, InvalidTransition
+from dialplane.errors import Conflict, EnvironmentFault, InvalidTransition, StandsStill
 from dialplane.store.postgres import CONNECTION_FAULTS, describe
 from dialplane.virtual import open_virtual_app
 

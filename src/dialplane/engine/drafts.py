@@ -139,6 +139,7 @@ class Drafts(CampaignReader):
                 sql.discard_draft_files,
                 sql.discard_draft_progress,
                 sql.discard_draft_log,
+                sql.discard_draft_forecast,
             ):
                 await delete(turn.connection, campaign_id=campaign_id, **self._of)
             await sql.discard_draft_webhooks(turn.connection, campaign_id=campaign_id, now=turn.now, **self._of)

@@ -13,6 +13,8 @@ from dialplane.core.window import CONTACT
 from dialplane.engine.campaigns import Campaigns
 from dialplane.engine.explain import Explanations
 from dialplane.engine.views import Progress
+from dialplane.engine.worker import Worker
+from dialplane.errors import StandsStill
 from dialplane.ports import Clock
 from dialplane.store.postgres import Database, rows, sql
 
@@ -62,7 +64,7 @@ class Forecast:
 
 
 class Forecaster:
-    """Watches one campaign while a worker dials it on the virtual clock.
+    """Watches one campaign while a worker dials it on the virtual clock; `finished` is for that worker.
 
     It asks what binds at instants that lie evenly, twice as far apart whenever there are more than MOST_SLOTS.
     """
@@ -86,9 +88,26 @@ class Forecaster:
         self._width = FIRST_WIDTH
         self._held_by: list[Reason] = []
 
-    def watch(self) -> None:
-        """From now on."""
+    async def run(self, worker: Worker) -> Forecast:
+        """Set the campaign going, if it is not, and have this worker dial it to its end."""
+        await self._set_going()
         self._clock.spawn(self._watch())
+        stalled = ""
+        try:
+            await worker.run()
+        except StandsStill as fault:
+            stalled = str(fault)
+        return await self._result(stalled)
+
+    async def _set_going(self) -> None:
+        """A draft begins at the hour that it was given."""
+        campaign = await self._campaigns.get(self._campaign_id)
+        if campaign.state is CampaignState.DRAFT and campaign.starts_at and campaign.starts_at > self._clock.now():
+            await self._campaigns.schedule(self._campaign_id, campaign.starts_at)
+        elif campaign.state is CampaignState.DRAFT:
+            await self._campaigns.start(self._campaign_id)
+        elif campaign.state not in ACTIVE:
+            await self._campaigns.resume(self._campaign_id)
 
     async def finished(self) -> bool:
         """Whether it will do nothing more by itself."""
@@ -102,7 +121,7 @@ class Forecaster:
                 self._width *= 2
             await self._clock.sleep_until(self._started_at + len(self._held_by) * self._width)
 
-    async def result(self, stalled: str = "") -> Forecast:
+    async def _result(self, stalled: str) -> Forecast:
         """What came of it; stalled: why virtual time stood still."""
         campaign = await self._campaigns.get(self._campaign_id)
         zone = campaign.policies.window.timezone

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # a seventh of a second, which most commands save
     from pgqueuer import Job, PgQueuer
     from pgqueuer.models import Schedule
 
-IMPORT = "import"
+IMPORT, FORECAST = "import", "forecast"
 
 MOST_CRASHES = 5  # after as many, a job is put aside: it may be what kills its process
 HEARTBEAT = timedelta(seconds=10)  # the jobs of a process that was silent for as long go to another one
@@ -28,7 +28,7 @@ HISTORY_KEPT = timedelta(days=7)
 POLL = timedelta(seconds=5)  # where no notification arrives, behind a pooler
 LOCK = 0x6A6F6273  # "jobs": processes that start together make the tables once
 
-Handler = Callable[[Mapping[str, Any]], Awaitable[None]]
+Handler = Callable[[Mapping[str, Any], asyncio.Event], Awaitable[None]]
 Loop = Callable[[asyncio.Event], Awaitable[None]]
 
 log = structlog.get_logger()
@@ -102,7 +102,8 @@ class Jobs:
     """Carries jobs out, beside `loops` that run until the event is set. Any number of processes may do so.
 
     handlers: name of a job -> what carries it out and how many at once. Carried out at least once: a handler must bear
-    to be called again. hourly: called once an hour, by one of all processes.
+    to be called again. It is given the event too: one that takes minutes may then raise Again. hourly: called once an
+    hour, by one of all processes.
     """
 
     def __init__(
@@ -213,7 +214,7 @@ class Jobs:
         pause: timedelta | None = None
         try:
             with structlog.contextvars.bound_contextvars(job=name, job_id=int(job.id)):
-                await handler(payload)
+                await handler(payload, self._stopping)
         except Again as again:
             pause = again.delay
         except Exception as fault:

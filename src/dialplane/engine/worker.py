@@ -29,9 +29,12 @@ TAKEN_PAUSE = timedelta(milliseconds=5)  # another worker's turn is over by then
 FAILED_PAUSE = timedelta(seconds=5)
 HEARTBEAT = timedelta(seconds=1)
 RECONCILE = timedelta(seconds=1)
-# In real time a line is refilled within milliseconds; in virtual time many calls together.
-VIRTUAL_SETTLE = timedelta(milliseconds=250)
-VIRTUAL_MARK = timedelta(seconds=2)
+# In real time a line is refilled within milliseconds; in virtual time many together, after a fiftieth of what calls
+# last: a line that waits for half of that stands idle for a hundredth of its time.
+VIRTUAL_SETTLE = (timedelta(milliseconds=250), timedelta(seconds=1))
+SETTLE_SHARE = 1 / 50
+SMOOTHING = 50  # calls
+VIRTUAL_MARK = timedelta(seconds=4)  # an order that is being sent has a deadline a second later
 MARK = timedelta(milliseconds=10)  # who waits for a call to be marked as placed, such as a pause, waits no longer
 # Plans are made while tables are small and kept: after so many calls the server looks at them again.
 GROWTH = (100, 1_000, 10_000, 100_000)
@@ -84,6 +87,7 @@ class Worker:
         self._faults: dict[int, set[Fault]] = defaultdict(set)
         self._turn_at: dict[int, datetime] = {}  # organizations that this worker itself wants to look at again
         self._settle_at = self._mark_at = clock.now()
+        self._settle_pause = VIRTUAL_SETTLE[0]
         self._poll_at: datetime | None = clock.now()
         self._reconcile_at: datetime | None = None
         self._reconciling = False
@@ -138,9 +142,11 @@ class Worker:
         await self._beat()
         now = self._clock.now()
         if self._settle_at <= now or not self._clock.virtual:
-            self._settle_at = now + VIRTUAL_SETTLE
-            for call in self.calls.take_ended():
+            ended = self.calls.take_ended()
+            for call in ended:
                 self._unsettled[call.organization_id].append(call)
+            if ended and self._clock.virtual:
+                self._settle_at = now + self._pause_after(ended)
         if self._mark_at <= now:
             self._mark_at = now + (VIRTUAL_MARK if self._clock.virtual else MARK)
             self.calls.flush()
@@ -149,6 +155,14 @@ class Worker:
             await self._turn_safely(organization_id)
         self.calls.send_due()
         self._start_reconciling()
+
+    def _pause_after(self, ended: Sequence[EndedCall]) -> timedelta:
+        """Until calls are settled again, by what the latest ones have lasted."""
+        for call in ended:
+            if call.outcome.placed_at is not None:
+                share = (call.outcome.ended_at - call.outcome.placed_at) * SETTLE_SHARE
+                self._settle_pause += (share - self._settle_pause) / SMOOTHING
+        return min(max(self._settle_pause, VIRTUAL_SETTLE[0]), VIRTUAL_SETTLE[1])
 
     # --- turns -------------------------------------------------------------------------------------------
 

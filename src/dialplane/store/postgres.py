@@ -211,12 +211,12 @@ class Database:
             raise EnvironmentFault(pooled.HINT)
 
     @asynccontextmanager
-    async def unhurried(self) -> AsyncIterator[Connection]:
+    async def unhurried(self, *, isolation: str = "read_committed") -> AsyncIterator[Connection]:
         """One transaction on a connection of its own, whose statements may take as long as they need."""
         connection = await self._connect()
         try:
             await _prepare(connection)
-            async with connection.transaction(isolation="read_committed"):
+            async with connection.transaction(isolation=isolation):
                 await self._set_local(connection)
                 yield connection
         finally:

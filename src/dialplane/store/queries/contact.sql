@@ -327,6 +327,9 @@ DELETE FROM progress WHERE organization_id = :organization_id AND campaign_id = 
 UPDATE webhook SET active = false, archived_at = :now, updated_at = :now
 WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND archived_at IS NULL;
 
+-- name: discard_draft_forecast(organization_id, campaign_id)!
+DELETE FROM forecast WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
+
 -- name: discard_draft_log(organization_id, campaign_id)!
 DELETE FROM campaign_log WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
 
