@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +15,13 @@ from bench import ALL_ANSWER, ALL_BUSY, FAST_CALLS, START, Bench, numbers
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.reason import Reason
 from dialplane.core.retry import RetryPolicy
+from dialplane.core.screening import Check
 from dialplane.core.window import CallingWindow
 from dialplane.engine import catalog
 from dialplane.engine.additions import LateContact
 from dialplane.engine.explain import CampaignWhy, ContactWhy
 from dialplane.errors import Invalid, NotFound
+from dialplane.ports import Candidate
 
 pytestmark = pytest.mark.asyncio
 
@@ -316,6 +321,23 @@ async def test_its_last_call_is_final(bench: Bench) -> None:
 
     assert told(await why(bench, campaign, FIRST)) == ("not_retried", "never", None)
     assert len(await called(bench, campaign, FIRST)) == 1
+
+
+async def test_the_check_before_its_call_said_no(bench: Bench) -> None:
+    bench.app = replace(bench.app, screening=Nobody())
+    screening = {"url": "https://example.invalid", "timeout_seconds": 5}
+    campaign = await bench.started([FIRST], carrier=ALL_ANSWER, screening=screening)
+
+    assert await never_called(bench, campaign, FIRST)
+
+    assert told(await why(bench, campaign, FIRST)) == ("predial_failed", "never", None)
+
+
+class Nobody:
+    """Implements ports.Screening: nobody may be called."""
+
+    async def eligible(self, candidate: Candidate, check: Check) -> bool:
+        return False
 
 
 async def test_removed(bench: Bench) -> None:
@@ -688,6 +710,14 @@ async def test_a_campaign_without_anybody_who_waits(bench: Bench) -> None:
     assert (answer.hold.reason, answer.groups) == (Reason.NOBODY_WAITS, [])
 
 
+async def test_those_whose_attempts_are_used_up_and_those_who_are_not_retried_are_one_group(bench: Bench) -> None:
+    campaign = await bench.completed([FIRST], carrier={"outcomes": {"invalid_number": 1}})
+
+    answer = await bench.app.explanations.campaign(campaign)
+
+    assert [(group.hold.reason, group.contacts) for group in answer.groups] == [(Reason.EXHAUSTED, 1)]
+
+
 async def test_counts_go_no_further_than_they_must(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from dialplane.engine import grouping
 
@@ -704,3 +734,11 @@ async def test_counts_go_no_further_than_they_must(bench: Bench, monkeypatch: py
 
     assert [(group.contacts, group.exact) for group in both.groups] == [(4, False), (4, False)]
     assert [(g.contacts, g.exact) for g in one.groups[:2]] == [(6, True), (2, True)], "what is left is of the only one"
+
+
+async def test_there_is_no_reason_without_a_test() -> None:
+    """A new one names itself here, and the test that it wants."""
+    text = Path(__file__).read_text(encoding="utf-8")
+    named = set(re.findall(r'"(\w+)"', text)) | {name.lower() for name in re.findall(r"Reason\.([A-Z_]+)", text)}
+
+    assert {reason.value for reason in Reason} - named == set()
