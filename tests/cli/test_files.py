@@ -57,6 +57,27 @@ def rejects(result: Result) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_contacts_from_standard_input(cli: Cli) -> None:
+    piped = subprocess.run(
+        [EXECUTABLE, "run", "-", "--report", "report.csv"],
+        input=f"phone_number\n{ANA}\n{BO}\n",
+        cwd=cli.folder,
+        env=cli.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    empty = subprocess.run(
+        [EXECUTABLE, "run", "-"], input="", cwd=cli.folder, env=cli.env, capture_output=True, text=True, check=False
+    )
+
+    assert piped.returncode == 0, piped.stderr
+    with (cli.folder / "report.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["to_number"] for row in csv.DictReader(file)} == {ANA, BO}
+    assert cli.newest()["name"] == "standard input"
+    assert (empty.returncode, "standard input is empty" in empty.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("how", AS_SAVED)
 def test_a_file_is_read_however_it_was_saved(cli: Cli, how: str) -> None:
     result = cli("run", saved(cli, AS_SAVED[how]), "--fast", "--json")

@@ -24,7 +24,9 @@ CampaignId = Annotated[int, typer.Argument(metavar="ID", show_default=False, hel
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there.")]
 ContactsFile = Annotated[
     Path | None,
-    typer.Argument(metavar="FILE.csv", show_default=False, help="The contacts, with a phone_number column."),
+    typer.Argument(
+        metavar="FILE.csv", show_default=False, help="Contacts, with a phone_number column; - is standard input."
+    ),
 ]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the campaign.", show_default="the file's name")]
 AgentFile = Annotated[

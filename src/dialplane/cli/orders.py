@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dialplane.cli import options
+from dialplane.cli.output import say
 from dialplane.core.campaign import Policies
 from dialplane.errors import Invalid
+
+STANDARD_INPUT: Final = Path("-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +54,9 @@ def new_campaign(
     settings = dict(options.definition(carrier, "--carrier") or {})
     if seed is not None:
         settings["seed"] = seed
-    if not file.exists():
+    if file == STANDARD_INPUT:
+        file = _spooled()
+    elif not file.exists():
         raise Invalid(f"there is no file {file}")
     return NewCampaign(
         file=file,
@@ -59,3 +68,15 @@ def new_campaign(
         starts_at=starts_at,
         strict=strict,
     )
+
+
+def _spooled() -> Path:
+    """What comes from standard input, as a file for as long as this process lives: its header is read twice."""
+    folder = tempfile.TemporaryDirectory(prefix="dialplane-")
+    atexit.register(folder.cleanup)
+    spooled = Path(folder.name) / "standard input"
+    if sys.stdin.isatty():
+        say("contacts from the terminal; Ctrl-D ends them")
+    with spooled.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return spooled

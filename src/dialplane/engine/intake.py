@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -124,15 +124,12 @@ class Intake:
         batches = _batches(table.rows, columns, file["default_region"], required, after=file["rows_read"])
         salt = f"{campaign['uuid']}/{file['id']}"  # a number that a contact of another file had may come again
         batch = _Batch(self._of, campaign_id, salt, file["id"], file["sequence_base"], columns)
-        while (decided := await asyncio.to_thread(next, batches, None)) is not None:
-            rejects = await self._write(batch, decided)
-            on_progress(decided.last_row)
-            if strict and rejects:
-                first = rejects[0]
-                raise Invalid(
-                    f"{file['name']}, row {first.row_number}, {first.field or 'whole row'}: {first.reason}; {first.fix}"
-                    ". --strict accepts no bad row, so nothing was imported"
-                )
+        async with aclosing(_one_ahead(batches)) as ahead:
+            async for decided in ahead:
+                rejects = await self._write(batch, decided)
+                on_progress(decided.last_row)
+                if strict and rejects:
+                    raise _refused(file["name"], rejects[0])
         return await self._seal(file["id"], names, table.sheet)
 
     async def give_up(self, campaign_id: int, reason: str) -> None:
@@ -365,6 +362,24 @@ def _batches(
             yield decided
             decided = _Decided([], [], row.number)
     yield decided
+
+
+async def _one_ahead(batches: Iterator[_Decided]) -> AsyncGenerator[_Decided, None]:
+    """One batch is decided, in a thread, while the one before it is written."""
+    coming = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
+    try:
+        while (decided := await coming) is not None:
+            coming = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
+            yield decided
+    finally:
+        await asyncio.wait([coming])  # nothing ends a thread before it is done
+
+
+def _refused(name: str, reject: Reject) -> Invalid:
+    return Invalid(
+        f"{name}, row {reject.row_number}, {reject.field or 'whole row'}: {reject.reason}; {reject.fix}. "
+        "--strict accepts no bad row, so nothing was imported"
+    )
 
 
 def _columns(table: Table, required: frozenset[str]) -> Columns:
