@@ -18,7 +18,12 @@ import pytest_asyncio
 from dialplane.store.embedded import attach
 from dialplane.store.postgres import Database
 
-LONG = ("engine/test_whole_campaign.py", "api/test_million.py", "chaos/test_kill_loop.py")
+LONG = (
+    "engine/test_whole_campaign.py",
+    "api/test_million.py",
+    "chaos/test_network.py",
+    "chaos/test_kill_loop.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -28,7 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dialplane
-from dialplane.carriers.simulated import Profile, SimulatedCarrier, log_path
+from dialplane.carriers.simulated import Profile, SimulatedCarrier, log, log_path
 from dialplane.carriers.simulated.fate import fate_of
 from dialplane.carriers.simulated.log import Log
 from dialplane.clocks import RealClock, VirtualClock
@@ -717,6 +717,33 @@ async def test_a_process_that_stopped_inside_the_lock_does_not_freeze_the_others
 
     end = stage.heard.end(before)
     assert (end.disposition, end.at) == (Disposition.CANCELED, START)
+
+
+@pytest.mark.asyncio
+async def test_who_is_new_to_a_long_log_reads_it_before_it_takes_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "READ_BYTES", 1000)
+    stage = Stage(tmp_path)
+    for number in numbers(50):
+        await stage.placed(number)
+    path = stage.carrier.log_path(7)
+    new = Log(path)
+    unread: list[int] = []
+    lock = new._lock
+
+    def note(file: int) -> None:
+        unread.append(path.stat().st_size - new.size_bytes)
+        lock(file)
+
+    monkeypatch.setattr(new, "_lock", note)
+
+    with new.locked():
+        assert len(new.open) == 50
+    new.close()
+
+    assert path.stat().st_size > 10_000
+    assert [size <= 1000 for size in unread] == [True]
 
 
 # --- the disk ------------------------------------------------------------------------------------

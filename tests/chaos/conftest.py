@@ -13,17 +13,22 @@ from stage import Stage
 
 
 @pytest.fixture
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+def folder() -> Iterator[Path]:
     # Not tmp_path: as root that one is 0700, so that the server's user cannot enter it.
-    folder = Path(tempfile.mkdtemp(prefix="dp-chaos-", dir="/tmp"))
-    folder.chmod(0o755)
+    made = Path(tempfile.mkdtemp(prefix="dp-chaos-", dir="/tmp"))
+    made.chmod(0o755)
+    yield made
+    if "DIALPLANE_CHAOS_KEEP" in os.environ:
+        print(f"kept: {made}")
+    else:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+def stage(folder: Path) -> Iterator[Stage]:
     made = Stage.at(folder / "home")
     try:
         yield made
         print(made.told())  # pytest shows it for a test that failed
     finally:
         made.close()
-        if "DIALPLANE_CHAOS_KEEP" in os.environ:
-            print(f"kept: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)

@@ -202,12 +202,15 @@ class Stage:
 
     # --- processes ------------------------------------------------------------------------------
 
-    def start(self, *command: str, name: str, environment: Mapping[str, str] | None = None) -> Process:
+    def start(
+        self, *command: str, name: str, environment: Mapping[str, str] | None = None, through: Sequence[str] = ()
+    ) -> Process:
+        """through: what the command begins with, such as one that enters a namespace."""
         self._started += 1
         output = self.home.parent / f"{self._started:03}-{name}.log"
         with output.open("wb") as file:
             popen = subprocess.Popen(
-                [sys.executable, *command],
+                [*through, sys.executable, *command],
                 env=self.environment | dict(environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -249,6 +252,12 @@ class Stage:
         process.popen.send_signal(signal.SIGSTOP)
         process.frozen_at = datetime.now(UTC)
         process.wakes_at = time.monotonic() + seconds
+
+    def holds_the_log(self, process: Process) -> bool:
+        """Frozen with the simulated carrier's file lock it would stop the carrier and not the organization."""
+        inode = f":{self.log.stat().st_ino} "
+        with open("/proc/locks", encoding="ascii") as locks:
+            return any("FLOCK" in line and f" {process.popen.pid} " in line and inode in line for line in locks)
 
     def thaw(self, *, everybody: bool = False) -> None:
         for process in self.processes:

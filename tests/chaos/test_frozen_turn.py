@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from checks import read_log
 from promises import everything_holds, longest_gap
-from stage import HERE, Process, Stage, numbers
+from stage import HERE, Stage, numbers
 
 from dialplane.core.breaker import CircuitBreaker
 
@@ -43,13 +43,6 @@ def locked(stage: Stage) -> bool:
             return False
         time.sleep(0.01)
     return True
-
-
-def holds_the_log(stage: Stage, process: Process) -> bool:
-    """Frozen with the simulated carrier's file lock it would stop the carrier and not the organization."""
-    inode = f":{stage.log.stat().st_ino} "
-    with open("/proc/locks", encoding="ascii") as locks:
-        return any("FLOCK" in line and f" {process.popen.pid} " in line and inode in line for line in locks)
 
 
 def preparing(stage: Stage) -> bool:
@@ -88,7 +81,7 @@ def test_a_worker_frozen_in_a_turn_stops_nobody_for_long(stage: Stage) -> None:
     for _ in range(500):
         for process in stage.awake:
             stage.freeze(process, FROZEN_SECONDS)
-            if locked(stage) and not holds_the_log(stage, process) and not preparing(stage):
+            if locked(stage) and not stage.holds_the_log(process) and not preparing(stage):
                 frozen = process
                 break
             stage.thaw(everybody=True)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
@@ -193,8 +193,7 @@ class Database:
             try:
                 yield connection
             except BaseException:
-                if not connection.is_closed():
-                    await connection.execute("ROLLBACK")
+                await _roll_back(connection)
                 raise
             await connection.execute("COMMIT")
 
@@ -234,6 +233,15 @@ class Database:
 
 async def _prepare(connection: Any) -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_to_json, decoder=json.loads)
+
+
+async def _roll_back(connection: Any) -> None:
+    """What broke the transaction is the fault to tell of; a connection that cannot roll back is not used again."""
+    with suppress(*CONNECTION_FAULTS):  # the pool may have taken it back already
+        try:
+            await connection.execute("ROLLBACK")
+        except CONNECTION_FAULTS:
+            connection.terminate()
 
 
 async def _keep(connection: Any) -> None:

@@ -122,6 +122,7 @@ class Log:
                 if found.st_ino != self._inode or found.st_size < self.size_bytes:
                     self._inode, self.size_bytes = found.st_ino, 0
                     self.open.clear()
+            self._catch_up(self._file)
             self._lock(self._file)
             try:
                 self._read_others(self._file)  # of one that was put aside too: the ends of calls that are known here
@@ -163,6 +164,16 @@ class Log:
             os.ftruncate(file, self.size_bytes)
             raise
         self.size_bytes += len(data)
+
+    def _catch_up(self, file: int) -> None:
+        """Whole lines, before the lock: who is new to a long log would keep the others from placing while it reads."""
+        while os.fstat(file).st_size - self.size_bytes > READ_BYTES:
+            *lines, _ = os.pread(file, READ_BYTES, self.size_bytes).splitlines(keepends=True)
+            if not lines:  # longer than any of ours
+                return
+            for line in lines:
+                self.size_bytes += len(line)
+                self._learn(parsed(line))
 
     def _read_others(self, file: int) -> None:
         rest = b""
