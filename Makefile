@@ -1,6 +1,7 @@
 # make run [CONTACTS=file.csv]   dial a file on the simulated carrier and write report.csv
 # make serve [PORT=8000]         the HTTP API, with a worker, on 127.0.0.1
 # make test                      all tests;  make lint: format, types, import direction
+# make nightly [SEEDS=5000] [SCALE=20]   thousands of simulated campaigns, and as many times longer a state machine
 # make bench [ONLY="refill fast"] [TABLE=docs/performance.md]   benchmarks as JSON lines, and as the table of a page
 
 PYTHON ?= python3
@@ -11,13 +12,15 @@ CONTACTS ?= examples/contacts.csv
 PORT ?= 8000
 ONLY ?=
 TABLE ?=
+SEEDS ?= 5000
+SCALE ?= 20
 SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 CLIENTS := vapi-3 vapi-1 dialnexa
 
 # Where it is set, each of the hundreds of commands that tests run compiles the whole package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup run serve test lint bench
+.PHONY: setup run serve test nightly lint bench
 
 setup: $(VENV)/.core
 
@@ -38,6 +41,10 @@ test: $(VENV)/.test $(CLIENTS:%=$(VENV)/clients/%/.made)
 	$(BIN)/lint-imports
 	$(BIN)/pytest $(SIDE_BY_SIDE) -n 2 tests/chaos
 	$(BIN)/pytest $(SIDE_BY_SIDE) -n 3 --ignore tests/chaos
+
+# Seed by seed, and not file by file as above: all processes have work until the end.
+nightly: $(VENV)/.test
+	DIALPLANE_SIMULATION_SEEDS=$(SEEDS) DIALPLANE_SIMULATION_SCALE=$(SCALE) $(BIN)/pytest -n auto tests/simulation
 
 bench: setup
 	$(BIN)/python -m benchmarks $(if $(TABLE),--table $(TABLE)) $(ONLY)
