@@ -85,7 +85,10 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """The final event of a call. Earlier instants are repeated here, so that a lost event loses nothing."""
+    """The final event of a call. Earlier instants are repeated here, so that a lost event loses nothing.
+
+    recording: the key of its file; "" without one.
+    """
 
     attempt_uuid: UUID
     at: datetime
@@ -95,6 +98,7 @@ class Ended:
     answered_at: datetime | None = None
     sip_status: int | None = None
     cause: str = ""
+    recording: str = ""
 
 
 CallEvent = Ringing | Answered | Ended

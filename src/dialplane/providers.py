@@ -10,32 +10,47 @@ from dialplane.agents.assistant import ASSISTANT, AssistantAgent, is_assistant, 
 from dialplane.agents.scripted import ScriptedAgent
 from dialplane.agents.workflow import WorkflowAgent, is_graph, read_graph
 from dialplane.carriers.simulated import Profile, SimulatedCarrier
-from dialplane.clocks import RealClock
+from dialplane.carriers.sip import SipCarrier, Trunk
 from dialplane.core.screening import Check
 from dialplane.engine import agents
 from dialplane.engine.agents import Reading
 from dialplane.errors import EnvironmentFault, Invalid
-from dialplane.ports import Agent, Candidate, Carrier, CarrierLimits, CheckFailed, Clock, Screening
+from dialplane.ports import Agent, Candidate, Carrier, CarrierLimits, CheckFailed, Clock, Files, Screening
 from dialplane.store.postgres import Database
 
-SIMULATED = "simulated"
+SIMULATED, SIP = "simulated", "sip"
 # Their configurations are kept; calls through them are for later versions.
 PLANNED = frozenset({"ari", "cloudonix", "plivo", "telnyx", "twilio", "vobiz", "vonage"})
 SCRIPTED, WORKFLOW = "scripted", "workflow"
 
 
-def build_carrier(provider: str, settings: Mapping[str, Any], clock: Clock, logs: Path, carrier_id: int) -> Carrier:
+def build_carrier(
+    provider: str, settings: Mapping[str, Any], clock: Clock, logs: Path, carrier_id: int, files: Files
+) -> Carrier:
     """The adapter for a provider. Raises Invalid for an unknown one, or for settings that it does not understand."""
     if provider == SIMULATED:
         return SimulatedCarrier(Profile.from_settings(settings), clock, logs, carrier_id)
+    if provider == SIP:
+        trunk = Trunk.from_settings(settings)
+        if clock.virtual:
+            raise Invalid("a SIP trunk has no virtual clock: leave out --fast, or name the simulated carrier")
+        return SipCarrier(trunk, settings, clock, files)
+    raise _unknown(provider)
+
+
+def _unknown(provider: str) -> Invalid:
     if provider in PLANNED:
-        raise Invalid(f"this version places no calls through {provider} yet")
-    raise Invalid(f"provider '{provider}' is unknown; this version has: {SIMULATED}")
+        return Invalid(f"this version places no calls through {provider} yet")
+    return Invalid(f"provider '{provider}' is unknown; this version has: {SIMULATED}, {SIP}")
 
 
 def carrier_limits(provider: str, settings: Mapping[str, Any]) -> CarrierLimits:
     """What a carrier with these settings allows. Raises Invalid."""
-    return build_carrier(provider, settings, RealClock(), Path(), 0).limits
+    if provider == SIMULATED:
+        return Profile.from_settings(settings).limits()
+    if provider == SIP:
+        return Trunk.from_settings(settings).limits()
+    raise _unknown(provider)
 
 
 def kept_limits(provider: str, settings: Mapping[str, Any]) -> CarrierLimits:

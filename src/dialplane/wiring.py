@@ -299,7 +299,7 @@ class Server:
             settings = self.sealer.opened(record.plain, record.sealed)
         except EnvironmentFault as fault:  # the fault of this carrier, and no reason for a worker to end
             raise Invalid(str(fault)) from fault
-        return build_carrier(record.provider, settings, self.clock, self.logs, record.id)
+        return build_carrier(record.provider, settings, self.clock, self.logs, record.id, self.files)
 
     def _assemble(self, organization_id: int) -> App:
         database, clock = self.database, self.clock

@@ -13,8 +13,10 @@ from dialplane.core.intake import template_value
 from dialplane.errors import Invalid
 from dialplane.ports import HungUp, Line
 
-AGENT_FIELDS = ("name", "greeting", "steps", "goodbye")
-STEP_FIELDS = ("say", "gather", "expect", "attempts", "no_match")
+AGENT_FIELDS = ("name", "greeting", "steps", "goodbye", "opt_out")
+STEP_FIELDS = ("say", "gather", "expect", "keys", "attempts", "no_match")
+OPT_OUT_FIELDS = ("phrases", "key", "say")
+KEYS = "0123456789*#"
 MAX_STEPS, MAX_ATTEMPTS, MAX_OPTIONS = 200, 10, 50
 TEMPLATE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 
@@ -42,16 +44,30 @@ class MissingVariable(KeyError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing to say; with `gather` it is a question, put at most `attempts` times."""
+    """One thing to say; with `gather` it is a question, put at most `attempts` times. keys: what each key answers."""
 
     say: str
     gather: str | None = None
     expect: tuple[str, ...] = ()  # empty: any answer will do
+    keys: Mapping[str, str] = field(default_factory=dict)
     attempts: int = 2
     no_match: str = ""
 
     def texts(self) -> tuple[str, ...]:
         return self.say, self.no_match
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptOut:
+    """By what a person says, or by which key, they want no more calls; and what they are told then."""
+
+    phrases: tuple[str, ...] = ()
+    key: str | None = None
+    say: str = ""
+
+    def meant_by(self, heard: str) -> bool:
+        said = f" {_plain(heard)} "
+        return heard.strip() == self.key or any(f" {_plain(phrase)} " in said for phrase in self.phrases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +78,7 @@ class ScriptedAgent:
     greeting: str = ""
     steps: tuple[Step, ...] = ()
     goodbye: str = ""
+    opt_out: OptOut = OptOut()
 
     @classmethod
     def from_definition(cls, definition: Mapping[str, Any]) -> ScriptedAgent:
@@ -77,6 +94,7 @@ class ScriptedAgent:
             greeting=_text(definition.get("greeting", ""), "agent", "greeting"),
             steps=tuple(_step(step, f"agent, step {ordinal}") for ordinal, step in enumerate(steps, start=1)),
             goodbye=_text(definition.get("goodbye", ""), "agent", "goodbye"),
+            opt_out=_opt_out(definition["opt_out"]) if "opt_out" in definition else OptOut(),
         )
         if not agent.greeting and not agent.steps:
             raise Invalid("agent: it has nothing to say; give it a greeting or at least one step")
@@ -91,22 +109,25 @@ class ScriptedAgent:
     async def talk(self, line: Line, variables: Mapping[str, str]) -> Conversation:
         """Raises MissingVariable before the first word is said."""
         rendered = {text: render(text, variables) for text in self._texts()}
-        talk = _Talk(line, rendered)
+        talk = _Talk(line, rendered, self.opt_out)
         try:
             await talk.say(self.greeting)
             for step in self.steps:
                 await talk.follow(step)
-            await talk.say(self.goodbye)
+                if talk.opted_out:
+                    break
+            await talk.say(self.opt_out.say if talk.opted_out else self.goodbye)
             await line.hang_up()
         except HungUp:
             pass  # what was said until then counts
-        return Conversation(transcript=tuple(talk.transcript), gathered=talk.gathered)
+        return Conversation(transcript=tuple(talk.transcript), gathered=talk.gathered, opted_out=talk.opted_out)
 
     def _texts(self) -> Iterator[str]:
         yield self.greeting
         for step in self.steps:
             yield from step.texts()
         yield self.goodbye
+        yield self.opt_out.say
 
 
 @dataclass(slots=True)
@@ -115,6 +136,8 @@ class _Talk:
 
     line: Line
     rendered: Mapping[str, str]
+    opt_out: OptOut
+    opted_out: bool = False
     transcript: list[Utterance] = field(default_factory=list)
     gathered: dict[str, str] = field(default_factory=dict)
 
@@ -129,14 +152,19 @@ class _Talk:
             if attempt:
                 await self.say(step.no_match)
             await self.say(step.say)
-            answer = understood(await self._hear(step.expect), step.expect)
+            heard = await self._hear(step.expect)
+            if self.opt_out.meant_by(heard):
+                self.opted_out = True
+                return None
+            answer = step.keys.get(heard.strip()) or understood(heard, step.expect)
             if answer is not None:
                 self.gathered[step.gather] = answer
                 return None
         return None
 
     async def _hear(self, expected: tuple[str, ...]) -> str:
-        heard = await self.line.hear(expected)
+        # Nothing expected is anything: the likely answers would be those that are named.
+        heard = await self.line.hear((*expected, *self.opt_out.phrases) if expected else ())
         if heard is None:
             return ""
         self.transcript.append(Utterance(speaker="contact", text=heard[0], at_seconds=heard[1]))
@@ -190,12 +218,13 @@ def _step(value: object, place: str) -> Step:
     if not say:
         raise Invalid(f"{place}: `say` is missing; write what the agent says")
     gather = _gather(value["gather"], place) if "gather" in value else None
-    if gather is None and (useless := [name for name in ("expect", "attempts", "no_match") if name in value]):
+    if gather is None and (useless := [name for name in ("expect", "keys", "attempts", "no_match") if name in value]):
         raise Invalid(f"{place}: `{useless[0]}` needs `gather`, the name under which the answer is reported")
     return Step(
         say=say,
         gather=gather,
         expect=_options(value["expect"], place) if "expect" in value else (),
+        keys=_keys(value["keys"], place) if "keys" in value else {},
         attempts=_attempts(value.get("attempts", 2), place),
         no_match=_text(value.get("no_match", ""), place, "no_match"),
     )
@@ -237,6 +266,29 @@ def _options(value: object, place: str) -> tuple[str, ...]:
     if len({_plain(option) for option in options}) < len(options):
         raise Invalid(f"{place}: `expect` names an answer twice")
     return options
+
+
+def _keys(value: object, place: str) -> Mapping[str, str]:
+    if not isinstance(value, Mapping) or not value:
+        raise Invalid(f"{place}: `keys` must be a mapping from keys to answers, such as {{1: yes, 2: no}}")
+    for key in value:
+        if len(str(key)) != 1 or str(key) not in KEYS:
+            raise Invalid(f"{place}: `keys` has {str(key)!r}, which is no key of a telephone; those are {KEYS}")
+    return {str(key): _option(answer, place) for key, answer in value.items()}
+
+
+def _opt_out(value: object) -> OptOut:
+    place = "agent, opt_out"
+    if not isinstance(value, Mapping):
+        raise Invalid(f"{place}: must be a mapping with any of: {', '.join(OPT_OUT_FIELDS)}")
+    _known_only(value, OPT_OUT_FIELDS, place)
+    key = str(value["key"]) if "key" in value else None
+    if key is not None and (len(key) != 1 or key not in KEYS):
+        raise Invalid(f"{place}: `key` must be a key of a telephone ({KEYS}), not {key!r}")
+    phrases = _options(value["phrases"], place) if "phrases" in value else ()
+    if not phrases and key is None:
+        raise Invalid(f"{place}: needs `phrases` that people say, or a `key` that they press")
+    return OptOut(phrases=phrases, key=key, say=_text(value.get("say", ""), place, "say"))
 
 
 def _option(value: object, place: str) -> str:

@@ -198,7 +198,7 @@ async def _clock(app: App) -> Finding:
 async def _carrier(app: App) -> Finding:
     from dialplane.providers import build_carrier  # noqa: PLC0415
 
-    fault = await build_carrier("simulated", {}, app.clock, app.settings.carrier_logs, 0).probe()
+    fault = await build_carrier("simulated", {}, app.clock, app.settings.carrier_logs, 0, app.files).probe()
     if fault is not None:
         return Finding("carrier", Status.FAULT, fault, "let this user write there")
     return Finding("carrier", Status.OK, "simulated: ready")

@@ -86,10 +86,11 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """What an agent brings back from a call."""
+    """What an agent brings back from a call. opted_out: the person wants no more calls of the organization."""
 
     transcript: Sequence[Utterance] = ()
     gathered: Mapping[str, Any] = field(default_factory=dict)
+    opted_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,7 @@ class Call:
             sip_status=ended.sip_status,
             cause=self.agent_failure if failed else ended.cause,
             conversation=self.conversation,
+            recording=ended.recording,
         )
 
 

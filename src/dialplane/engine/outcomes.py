@@ -63,7 +63,7 @@ async def settle(
     if not settled:
         return set()
     await _settle_contacts(connection, organization_id, worker_id, settled)
-    await _stop_calling(connection, organization_id, settled)
+    await _stop_calling(connection, organization_id, settled, once)
     return {
         Fault(row["campaign_id"], row["carrier_id"])
         for row in settled
@@ -156,20 +156,25 @@ def _finished(disposition: Disposition) -> _Decision:
     return _Decision(state=ContactState.REACHED if reached else ContactState.EXHAUSTED, disposition=disposition)
 
 
-async def _stop_calling(connection: Connection, organization_id: int, settled: Sequence[Row]) -> None:
-    """Who refused all calls (SIP 607) goes to the do-not-call list. Source: RFC 8197."""
-    numbers = [row["to_number"] for row in settled if MEANINGS[Disposition(row["disposition"])].do_not_call]
-    if numbers:
-        await rows(
-            sql.add_do_not_call(
-                connection,
-                organization_id=organization_id,
-                to_numbers=numbers,
-                source="call",
-                note="the person called refuses such calls",
-                now=max(row["ended_at"] for row in settled),
+async def _stop_calling(
+    connection: Connection, organization_id: int, settled: Sequence[Row], ended: Sequence[EndedCall]
+) -> None:
+    """Who refused all calls (SIP 607, RFC 8197), or said so on the phone, goes to the do-not-call list."""
+    opted_out = {call.attempt_id for call in ended if call.outcome.conversation.opted_out}
+    refused = [row["to_number"] for row in settled if MEANINGS[Disposition(row["disposition"])].do_not_call]
+    asked = [row["to_number"] for row in settled if row["id"] in opted_out]
+    for numbers, note in ((refused, "the person called refuses such calls"), (asked, "asked for it on the phone")):
+        if numbers:
+            await rows(
+                sql.add_do_not_call(
+                    connection,
+                    organization_id=organization_id,
+                    to_numbers=numbers,
+                    source="call",
+                    note=note,
+                    now=max(row["ended_at"] for row in settled),
+                )
             )
-        )
 
 
 def _transcript(conversation: Conversation) -> str | None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Self
 
-from dialplane.carriers.simulated import settings as read
+from dialplane.carriers import settings as read
 from dialplane.core.disposition import Disposition
 from dialplane.ports import CarrierLimits
 

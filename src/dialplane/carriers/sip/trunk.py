@@ -1,0 +1,170 @@
+"""Settings of a SIP trunk -> checked values: where it is, who we are to it, how numbers are written for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from dialplane.carriers import settings as read
+from dialplane.core.disposition import Disposition
+from dialplane.ports import CarrierLimits
+from dialplane.voice.settings import Hearing, Speech, hearing, speech
+
+TRANSPORTS = ("udp", "tcp", "tls")
+CODECS = ("pcmu", "pcma")
+FORMATS = ("e164", "digits", "double_zero")
+LEAST_RING_SECONDS = 15.0  # 47 CFR 64.1200(a)(6): no unanswered call is ended sooner
+_HOST = re.compile(r"[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\]")
+_WORD = re.compile(r"[^\s@:;<>\"?]+")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_STATUS = re.compile(r"[3-6]\d\d")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trunk:
+    """One trunk. user "": it knows us by our address. from_user "": the caller's number.
+
+    dial: what follows `sip:` in the address that is called, with {number}, {host} and {port}.
+    dispositions: what a status means on this trunk, where it is not what the standard says.
+    local_address: of the interface to use; None: whichever leads there.
+    """
+
+    host: str
+    port: int = 5060
+    transport: str = "udp"
+    user: str = ""
+    password: str = ""
+    auth_user: str = ""
+    outbound_proxy: str = ""
+    from_user: str = ""
+    display_name: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    asserted_identity: bool = False
+    codecs: tuple[str, ...] = CODECS
+    number_format: str = "e164"
+    dial: str = "{number}@{host}:{port}"
+    register: bool = False
+    probe: bool = True
+    record: bool = True
+    dispositions: Mapping[int, Disposition] = field(default_factory=dict)
+    local_address: str | None = None
+    speech: Speech = field(default_factory=Speech)
+    hearing: Hearing = field(default_factory=Hearing)
+    cps: float | None = None
+    max_lines: int | None = None
+    ring_timeout_seconds: float = 45.0
+    max_call_seconds: float = 1800.0
+    slow_start: bool = True
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, object]) -> Self:
+        """The trunk that the `--carrier` YAML describes. Raises Invalid."""
+        given = read.mapping(settings, "top level", ("provider", *READERS))
+        if "host" not in given:
+            raise read.complaint("host", "is missing: the name or address of the trunk")
+        return cls(**{name: READERS[name](given[name], name) for name in READERS if name in given})
+
+    def limits(self) -> CarrierLimits:
+        return CarrierLimits(
+            cps=self.cps,
+            max_lines=self.max_lines,
+            ring_timeout_seconds=self.ring_timeout_seconds,
+            max_call_seconds=self.max_call_seconds,
+            slow_start=self.slow_start,
+        )
+
+    def written(self, e164: str) -> str:
+        """The number as this trunk wants it."""
+        return {"e164": e164, "digits": e164[1:], "double_zero": f"00{e164[1:]}"}[self.number_format]
+
+    def address(self, e164: str) -> str:
+        """What is called."""
+        return "sip:" + self.dial.format(number=self.written(e164), host=self.host, port=self.port)
+
+
+def _text(pattern: re.Pattern[str], what: str) -> Callable[[object, str], str]:
+    def text(value: object, name: str) -> str:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise read.complaint(name, f"must be {what}, not {value!r}")
+        return value
+
+    return text
+
+
+def _any_text(value: object, name: str) -> str:
+    if not isinstance(value, str) or any(char in value for char in '\r\n"\\'):
+        raise read.complaint(name, "must be text on one line, without quotes; a number is written in quotes")
+    return value
+
+
+def _headers(value: object, name: str) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        raise read.complaint(name, "must be a mapping such as {X-Account: '17'}")
+    return {
+        _text(_HEADER, "the name of a header")(key, name): _any_text(each, f"{name}.{key}")
+        for key, each in value.items()
+    }
+
+
+def _codecs(value: object, name: str) -> tuple[str, ...]:
+    return tuple(read.word(each.lower(), name, CODECS) for each in read.texts(value, name))
+
+
+def _dial(value: object, name: str) -> str:
+    template = _any_text(value, name)
+    try:
+        filled = template.format(number="1", host="h", port=1)
+    except (KeyError, IndexError, ValueError):
+        filled = ""
+    if "{number}" not in template or not filled or " " in filled:
+        raise read.complaint(name, f"must hold {{number}}, and may hold {{host}} and {{port}}, not {template!r}")
+    return template
+
+
+def _dispositions(value: object, name: str) -> Mapping[int, Disposition]:
+    if not isinstance(value, Mapping):
+        raise read.complaint(name, "must be a mapping such as {404: no_answer}")
+    known = [disposition.value for disposition in Disposition]
+    found = {}
+    for status, word in value.items():
+        if not _STATUS.fullmatch(str(status)):
+            raise read.complaint(name, f"must name SIP statuses from 300 to 699, not {status!r}")
+        found[int(str(status))] = Disposition(read.word(word, f"{name}.{status}", known))
+    return found
+
+
+def _optional(reader: Callable[[object, str], Any]) -> Callable[[object, str], Any]:
+    return lambda value, name: None if value is None else reader(value, name)
+
+
+_word = _text(_WORD, "a name without spaces")
+READERS: Mapping[str, Callable[[object, str], Any]] = {
+    "host": _text(_HOST, "a host name or an address"),
+    "port": lambda value, name: read.whole(value, name, 1, 65535),
+    "transport": lambda value, name: read.word(value, name, TRANSPORTS),
+    "user": _word,
+    "password": _any_text,
+    "auth_user": _word,
+    "outbound_proxy": _any_text,
+    "from_user": _word,
+    "display_name": _any_text,
+    "headers": _headers,
+    "asserted_identity": read.flag,
+    "codecs": _codecs,
+    "number_format": lambda value, name: read.word(value, name, FORMATS),
+    "dial": _dial,
+    "register": read.flag,
+    "probe": read.flag,
+    "record": read.flag,
+    "dispositions": _dispositions,
+    "local_address": _optional(_text(_HOST, "an address of this machine")),
+    "speech": speech,
+    "hearing": hearing,
+    "cps": _optional(lambda value, name: read.number(value, name, 0.001, 10_000)),
+    "max_lines": _optional(lambda value, name: read.whole(value, name, 1, 1_000_000)),
+    "ring_timeout_seconds": lambda value, name: read.number(value, name, LEAST_RING_SECONDS, 600),
+    "max_call_seconds": lambda value, name: read.number(value, name, 5, read.MAX_SECONDS),
+    "slow_start": read.flag,
+}

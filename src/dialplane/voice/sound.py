@@ -1,0 +1,146 @@
+"""The sound of one call, 20 ms at a time: what is said goes out, what is heard comes in, both are recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+
+from dialplane.voice.hearing import Endpointer
+from dialplane.voice.recording import Recording
+
+FRAME_SECONDS: Final = 0.02
+FRAME_BYTES: Final = 320
+SILENCE: Final = bytes(FRAME_BYTES)
+AHEAD: Final = 3  # frames that are written before they are due, for a clock that comes late
+MOST_BEHIND: Final = 25  # frames; what is older than half a second is passed over
+
+
+class Audio(Protocol):
+    """A call's sound as the SIP stack has it. All three raise once the other side has gone."""
+
+    def read(self, max_bytes: int) -> bytes: ...
+
+    def write(self, pcm: bytes) -> int: ...
+
+    def flush_tx(self) -> None: ...
+
+
+class Gone(Exception):
+    """The other side has hung up."""
+
+
+class CallSound:
+    """`tick` is called every 20 ms, by a clock that all calls of a process share."""
+
+    def __init__(self, audio: Audio, recording: Recording | None) -> None:
+        self._audio = audio
+        self._recording = recording
+        self._ticks = 0
+        self._came = bytearray()
+        self._playing: tuple[bytes, asyncio.Future[None]] | None = None
+        self._played = self._sent = 0  # bytes
+        self._hearing: tuple[Endpointer, int, asyncio.Future[tuple[bytes | str, float] | None]] | None = None
+        self._began_at = 0.0
+        self._digits: list[tuple[str, float]] = []
+        self._gone = False
+
+    @property
+    def seconds(self) -> float:
+        """Since the answer."""
+        return self._ticks * FRAME_SECONDS
+
+    # --- saying and hearing ----------------------------------------------------------------------------------
+
+    async def say(self, pcm: bytes) -> float:
+        """Return once it has been said, or a key was pressed: when it began, in seconds. Raises Gone."""
+        self._check()
+        began, done = self.seconds, asyncio.get_running_loop().create_future()
+        self._playing, self._played, self._sent = (pcm, done), 0, 0
+        try:
+            await done
+        finally:
+            self._playing = None
+        return began
+
+    async def hear(self, silence_seconds: float) -> tuple[bytes | str, float] | None:
+        """Sound of what was said, or the key that was pressed, and when it began; None for silence. Raises Gone."""
+        self._check()
+        if self._digits:
+            return self._digits.pop(0)
+        heard: asyncio.Future[tuple[bytes | str, float] | None] = asyncio.get_running_loop().create_future()
+        self._hearing = Endpointer(), self._ticks + round(silence_seconds / FRAME_SECONDS), heard
+        try:
+            return await heard
+        finally:
+            self._hearing = None
+
+    def press(self, digit: str) -> None:
+        """The other side has pressed a key: what is being said stops."""
+        pressed = digit, self.seconds
+        if self._hearing is not None and not self._hearing[2].done():
+            self._hearing[2].set_result(pressed)
+        else:
+            self._digits.append(pressed)
+        if self._playing is not None and not self._playing[1].done():
+            self._audio.flush_tx()
+            self._playing[1].set_result(None)
+
+    def close(self) -> bool:
+        """The call has ended; whether there is a recording."""
+        self._gone = True
+        for waiting in (self._playing and self._playing[1], self._hearing and self._hearing[2]):
+            if waiting is not None and not waiting.done():
+                waiting.set_exception(Gone())
+        return self._recording is not None and self._recording.close()
+
+    def _check(self) -> None:
+        if self._gone:
+            raise Gone
+
+    # --- time ------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Another 20 ms. What the stack raises is the end of the call, which it tells by itself."""
+        came, went = self._take(), self._give()
+        self._ticks += 1
+        if self._recording is not None:
+            self._recording.add(went, came)
+        if self._hearing is not None:
+            self._listen(came)
+
+    def _take(self) -> bytes:
+        """The next frame of the other side; silence where none has come, so that time goes on for who listens."""
+        self._came += self._audio.read(FRAME_BYTES * MOST_BEHIND)
+        del self._came[: max(0, len(self._came) - FRAME_BYTES * MOST_BEHIND)]
+        frame = bytes(self._came[:FRAME_BYTES])
+        del self._came[:FRAME_BYTES]
+        return frame.ljust(FRAME_BYTES, b"\0")
+
+    def _give(self) -> bytes:
+        """The next frame of what is being said, which the stack was given a little before."""
+        if self._playing is None:
+            return SILENCE
+        pcm, done = self._playing
+        ahead = self._played + AHEAD * FRAME_BYTES
+        if self._sent < len(pcm):
+            self._audio.write(pcm[self._sent : ahead])
+            self._sent = ahead
+        frame = pcm[self._played : self._played + FRAME_BYTES].ljust(FRAME_BYTES, b"\0")
+        self._played += FRAME_BYTES
+        if self._played >= len(pcm) and not done.done():
+            done.set_result(None)
+        return frame
+
+    def _listen(self, frame: bytes) -> None:
+        assert self._hearing is not None
+        endpointer, until, heard = self._hearing
+        if heard.done():
+            return
+        was_speaking = endpointer.speaking
+        said = endpointer.feed(frame)
+        if endpointer.speaking and not was_speaking:
+            self._began_at = max(0.0, self.seconds - 0.3)
+        if said is not None:
+            heard.set_result((said, self._began_at))
+        elif self._ticks >= until and not endpointer.speaking:
+            heard.set_result(None)
