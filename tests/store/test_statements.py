@@ -22,6 +22,7 @@ NO_TENANT = {
     "applied_migrations",
     "beat",
     "calls_to_hang_up",
+    "contacts_estimated",
     "columns_of",
     "create_organization",
     "due_organizations",

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,14 @@ from dialplane.store.postgres import Connection, Database, rows, sql
 from dialplane.store.turn import open_command
 
 BATCH_ROWS = 5000
+GROWTH = (
+    1,
+    50_000,
+    500_000,
+)  # rows of a file after which the server looks at the table, if it does not know of as many
 REJECTS_PAGE = 1000
 CHUNK_BYTES = 1 << 20
+TO_JSON = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder for each row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +130,13 @@ class Intake:
         batches = _batches(table.rows, columns, file["default_region"], required, after=file["rows_read"])
         salt = f"{campaign['uuid']}/{file['id']}"  # a number that a contact of another file had may come again
         batch = _Batch(self._of, campaign_id, salt, file["id"], file["sequence_base"], columns)
+        growth = list(GROWTH)
         async with aclosing(_one_ahead(batches)) as ahead:
             async for decided in ahead:
                 rejects = await self._write(batch, decided)
                 on_progress(decided.last_row)
+                if growth and decided.last_row >= growth[0]:
+                    await self._look_at_table(growth.pop(0))
                 if strict and rejects:
                     raise _refused(file["name"], rejects[0])
         return await self._seal(file["id"], names, table.sheet)
@@ -189,10 +198,12 @@ class Intake:
 
     async def _add_contacts(self, connection: Connection, batch: _Batch, contacts: Sequence[NewContact]) -> set[int]:
         """Rows that became contacts; the others have the number of an earlier row."""
-        groups = await zone_groups(connection, self._organization_id, {contact.zones for contact in contacts})
-        await sql.add_cursors(
-            connection, campaign_id=batch.campaign_id, zone_group_ids=sorted(groups.values()), **self._of
-        )
+        groups = batch.groups
+        if new := {contact.zones for contact in contacts} - groups.keys():
+            groups |= (found := await zone_groups(connection, self._organization_id, new))
+            await sql.add_cursors(
+                connection, campaign_id=batch.campaign_id, zone_group_ids=sorted(found.values()), **self._of
+            )
         added = sql.add_contacts(
             connection,
             campaign_id=batch.campaign_id,
@@ -205,7 +216,7 @@ class Intake:
             external_ids=[contact.external_id for contact in contacts],
             priorities=[contact.priority for contact in contacts],
             zone_group_ids=[groups[contact.zones] for contact in contacts],
-            variables=[json.dumps(contact.variables, ensure_ascii=False) for contact in contacts],
+            variables=[TO_JSON(contact.variables) for contact in contacts],
             **self._of,
         )
         return {row["row_number"] for row in await rows(added)}
@@ -262,9 +273,14 @@ class Intake:
             await turn.log(done["campaign_id"], "contacts.imported", message)
             await turn.schedule(turn.now, exclusively=False)
         async with self._database.connection() as connection:
-            # A fresh table without statistics is planned badly until the server looks at it by itself.
             await connection.execute("ANALYZE contact")
         return Imported(contacts=done["contacts"], rejects=done["rejects"])
+
+    async def _look_at_table(self, rows: int) -> None:
+        """A fresh table is planned by chance, and a batch may read all of the campaign until the server has looked."""
+        async with self._database.connection() as connection:
+            if await sql.contacts_estimated(connection) < rows:
+                await connection.execute("ANALYZE contact")
 
     async def rejects_page(
         self, campaign_id: int, after: tuple[int, int], limit: int = REJECTS_PAGE
@@ -322,7 +338,7 @@ async def zone_groups(
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What all batches of one import share."""
+    """What all batches of one import share. groups: those of zones that have their cursors already."""
 
     of: dict[str, Any]
     campaign_id: int
@@ -330,6 +346,7 @@ class _Batch:
     file_id: int
     sequence_base: int
     columns: Columns
+    groups: dict[tuple[str, ...], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,5 +230,8 @@ SELECT min(deadline_at) FROM attempt WHERE organization_id = :organization_id AN
 -- How many attempts the planner believes in; below 0: nobody has counted yet.
 SELECT reltuples FROM pg_class WHERE oid = 'attempt'::regclass;
 
+-- name: contacts_estimated()$
+SELECT reltuples FROM pg_class WHERE oid = 'contact'::regclass;
+
 -- name: analyze()#
 ANALYZE attempt, due, event, progress;
