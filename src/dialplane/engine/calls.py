@@ -42,7 +42,7 @@ from dialplane.ports import (
 )
 from dialplane.store.postgres import Database, rows, sql
 
-LOOK_AHEAD = timedelta(milliseconds=20)  # starts this close together pass the guard in one statement
+LOOK_AHEAD = timedelta(milliseconds=5)  # starts this close together pass the guard in one statement
 
 log = structlog.get_logger()
 

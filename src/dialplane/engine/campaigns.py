@@ -21,7 +21,7 @@ from dialplane.store.records import QueueMember, queue_member
 from dialplane.store.records import policies as policies_of
 from dialplane.store.turn import Turn
 
-SENDING_POLL_SECONDS = 0.01
+SENDING_POLL_SECONDS = 0.002
 
 
 class Campaigns(Drafts):

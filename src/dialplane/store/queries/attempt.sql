@@ -1,4 +1,7 @@
 -- The life of an attempt after its intent is committed.
+-- Where attempts are named by id, `state <> 'ended'` says what `ended_at IS NULL` does elsewhere: no index has it for its
+-- condition, so that none but the primary key can be chosen. The indexes of the open attempts look as short to the planner
+-- as they are, and are full of dead entries for as long as a report holds a snapshot.
 
 -- name: candidate(organization_id, attempt_id)^
 -- Who is checked before the call. No row: the intent was taken back.
@@ -49,7 +52,7 @@ WITH moved AS (
     FROM unnest(:ids::bigint[], :states::text[], :carrier_call_ids::text[], :placed_ats::timestamptz[],
                 :ringing_ats::timestamptz[], :answered_ats::timestamptz[], :deadlines::timestamptz[])
          AS m (id, state, carrier_call_id, placed_at, ringing_at, answered_at, deadline_at)
-    WHERE a.organization_id = :organization_id AND a.id = m.id AND a.ended_at IS NULL
+    WHERE a.organization_id = :organization_id AND a.id = m.id AND a.state <> 'ended'
       AND array_position(ARRAY['sending', 'unknown', 'placed', 'ringing', 'answered'], a.state)
         < array_position(ARRAY['sending', 'unknown', 'placed', 'ringing', 'answered'], m.state)
     RETURNING a.id, a.campaign_id, a.state, a.told_in
@@ -77,7 +80,7 @@ WITH ended AS (
                 :sent_ats::timestamptz[])
          AS e (id, disposition, spent, ended_at, placed_at, ringing_at, answered_at, sip_status, cause, transcript,
                gathered, recording, sent_at)
-    WHERE a.organization_id = :organization_id AND a.id = e.id AND a.ended_at IS NULL AND a.state <> 'intended'
+    WHERE a.organization_id = :organization_id AND a.id = e.id AND a.state NOT IN ('ended', 'intended')
       AND a.sent_at = coalesce(e.sent_at, a.sent_at)
     RETURNING a.id, a.campaign_id, a.contact_id, a.carrier_id, a.to_number, a.disposition, a.spent, a.ended_at, a.answered_at,
               a.told_in
