@@ -16,6 +16,7 @@ from dialplane.api import (
     files,
     forecasts,
     health,
+    live_calls,
     metrics,
     webhooks,
     why,
@@ -95,6 +96,7 @@ def build_routes() -> FastAPI:
     api.include_router(contacts.router)
     api.include_router(why.router)
     api.include_router(forecasts.router)
+    api.include_router(live_calls.router)
     api.include_router(do_not_call.router)
     api.include_router(campaign_log.router)
     api.include_router(events.router)

@@ -85,6 +85,14 @@ class Attempts:
             said = await sql.attempt_transcript(connection, attempt_id=attempt_id, **self._of)
         return found[0], said
 
+    async def one(self, attempt_id: int) -> AttemptRecord:
+        """Whatever its agent. Raises NotFound."""
+        async with self._database.connection() as connection:
+            found = await self._records(connection, [attempt_id])
+        if not found:
+            raise NotFound(f"there is no call {attempt_id}")
+        return found[0]
+
     async def by_uuid(self, uuid: UUID) -> tuple[AttemptRecord, Sequence[Mapping[str, Any]] | None]:
         """The same by its uuid, whatever its agent."""
         async with self._database.connection() as connection:
