@@ -26,6 +26,7 @@ NAMES = (
     "forecast",
     "cold_start",
     "requests",
+    "sip",
 )
 
 

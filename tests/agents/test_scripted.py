@@ -133,6 +133,65 @@ async def test_free_text_is_gathered_as_heard() -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(("heard", "gathered"), [("1", "yes"), (" 2 ", "no"), ("Yes.", "yes"), ("3", None)])
+async def test_a_key_stands_for_its_answer(heard: str, gathered: str | None) -> None:
+    agent = ScriptedAgent.from_definition(asking(say="?", gather="a", expect=["yes", "no"], keys={1: True, "2": "no"}))
+
+    conversation = await agent.talk(ScriptedLine([heard, None]), {})
+
+    assert conversation.gathered.get("a") == gathered and not conversation.opted_out
+
+
+NO_MORE = {"phrases": ["stop calling", "take me off"], "key": 9, "say": "We will not call you again."}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("heard", ["9", "Please STOP calling, now!", "yes, but take me off"])
+async def test_who_wants_no_more_calls_is_told_so_and_asked_nothing_more(heard: str) -> None:
+    agent = ScriptedAgent.from_definition({**REMINDER, "opt_out": NO_MORE})
+    line = ScriptedLine([heard])
+
+    conversation = await agent.talk(line, ANA)
+
+    assert conversation.opted_out and conversation.gathered == {} and line.hung_up
+    assert [text for who, text in spoken(conversation) if who == "agent"][2:] == ["We will not call you again."]
+    assert line.asked == [("yes", "no", "stop calling", "take me off")]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("heard", ["99", "I will stop by", None])
+async def test_other_words_are_no_such_wish(heard: str | None) -> None:
+    agent = ScriptedAgent.from_definition({**REMINDER, "opt_out": NO_MORE})
+
+    assert not (await agent.talk(ScriptedLine([heard, "yes"]), ANA)).opted_out
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("heard", "last"), [("9", "We will not call you again."), (None, "Bye."), ("hello?", "Bye.")])
+async def test_a_message_without_a_question_listens_for_it_all_the_same(heard: str | None, last: str) -> None:
+    agent = ScriptedAgent.from_definition({"greeting": "The shop is closed.", "goodbye": "Bye.", "opt_out": NO_MORE})
+
+    conversation = await agent.talk(ScriptedLine([heard]), {})
+
+    assert conversation.opted_out == (heard == "9") and spoken(conversation)[-1] == ("agent", last)
+
+
+@pytest.mark.asyncio
+async def test_the_wish_stands_even_if_the_agent_fails_right_after() -> None:
+    class Fails(ScriptedLine):
+        async def say(self, text: str) -> float:
+            if text == NO_MORE["say"]:
+                raise ConnectionError("no speech")
+            return await super().say(text)
+
+    line = Fails(["9"])
+
+    conversation = await ScriptedAgent.from_definition({**REMINDER, "opt_out": NO_MORE}).talk(line, ANA)
+
+    assert conversation.opted_out and line.hung_up
+
+
+@pytest.mark.asyncio
 async def test_a_line_that_fails_is_no_hang_up() -> None:
     line = SimulatedLine(Profile(), "+15005550013", 1, 3.0, broken=True)
 
@@ -242,6 +301,17 @@ def asking(**step: Any) -> dict[str, Any]:
         (asking(say="?", gather="a", expect="yes"), "step 2: `expect` must be a list"),
         (asking(say="?", gather="a", expect=["yes", "Yes!"]), "step 2: `expect` names an answer twice"),
         (asking(say="?", gather="a", expect=["..."]), "step 2: every answer in `expect` must be text"),
+        (asking(say="?", keys={1: "yes"}), "step 2: `keys` needs `gather`"),
+        (asking(say="?", gather="a", keys={"12": "yes"}), "step 2: `keys` has '12', which is no key"),
+        (asking(say="?", gather="a", keys={"A": "yes"}), "step 2: `keys` has 'A', which is no key"),
+        (asking(say="?", gather="a", keys=["yes"]), "step 2: `keys` must be a mapping"),
+        ({"greeting": "Hi", "opt_out": "stop"}, "opt_out: must be a mapping"),
+        ({"greeting": "Hi", "opt_out": {"say": "Bye"}}, "opt_out: needs `phrases` .* or a `key`"),
+        ({"greeting": "Hi", "opt_out": {"key": "99"}}, "opt_out: `key` must be a key of a telephone"),
+        (
+            {"greeting": "Hi", "opt_out": {"phrase": ["stop"]}},
+            "opt_out: unknown field 'phrase'; did you mean 'phrases'",
+        ),
         ({"greeting": "Hi", "steps": ["Hello"]}, "step 1: must be a mapping"),
         (["Hello"], "agent: must be a mapping"),
     ],

@@ -65,6 +65,10 @@ class OptOut:
     key: str | None = None
     say: str = ""
 
+    @property
+    def offered(self) -> bool:
+        return bool(self.phrases) or self.key is not None
+
     def meant_by(self, heard: str) -> bool:
         said = f" {_plain(heard)} "
         return heard.strip() == self.key or any(f" {_plain(phrase)} " in said for phrase in self.phrases)
@@ -111,16 +115,26 @@ class ScriptedAgent:
         rendered = {text: render(text, variables) for text in self._texts()}
         talk = _Talk(line, rendered, self.opt_out)
         try:
-            await talk.say(self.greeting)
-            for step in self.steps:
-                await talk.follow(step)
-                if talk.opted_out:
-                    break
-            await talk.say(self.opt_out.say if talk.opted_out else self.goodbye)
+            await self._hold(talk)
             await line.hang_up()
         except HungUp:
             pass  # what was said until then counts
+        except Exception:
+            if not talk.opted_out:
+                raise
+            await line.hang_up()  # what they have asked for stands, even if they could not be told so
         return Conversation(transcript=tuple(talk.transcript), gathered=talk.gathered, opted_out=talk.opted_out)
+
+    async def _hold(self, talk: _Talk) -> None:
+        await talk.say(self.greeting)
+        for step in self.steps:
+            await talk.follow(step)
+            if talk.opted_out:
+                break
+        else:
+            if self.opt_out.offered and not self.fields():
+                await talk.listen()  # a message without a question, which says how to get no more of them
+        await talk.say(self.opt_out.say if talk.opted_out else self.goodbye)
 
     def _texts(self) -> Iterator[str]:
         yield self.greeting
@@ -153,8 +167,7 @@ class _Talk:
                 await self.say(step.no_match)
             await self.say(step.say)
             heard = await self._hear(step.expect)
-            if self.opt_out.meant_by(heard):
-                self.opted_out = True
+            if self.opted_out:
                 return None
             answer = step.keys.get(heard.strip()) or understood(heard, step.expect)
             if answer is not None:
@@ -162,12 +175,17 @@ class _Talk:
                 return None
         return None
 
+    async def listen(self) -> None:
+        """Whether they want no more calls; anything else that they say changes nothing."""
+        await self._hear(self.opt_out.phrases)
+
     async def _hear(self, expected: tuple[str, ...]) -> str:
         # Nothing expected is anything: the likely answers would be those that are named.
-        heard = await self.line.hear((*expected, *self.opt_out.phrases) if expected else ())
+        heard = await self.line.hear(tuple(dict.fromkeys((*expected, *self.opt_out.phrases))) if expected else ())
         if heard is None:
             return ""
         self.transcript.append(Utterance(speaker="contact", text=heard[0], at_seconds=heard[1]))
+        self.opted_out = self.opt_out.meant_by(heard[0])
         return heard[0]
 
 

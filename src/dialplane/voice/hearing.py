@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import wave
 from collections.abc import Sequence
-from threading import Lock
 from typing import Any, Final
 
 from dialplane.voice.resampling import resampled
@@ -50,55 +50,58 @@ class Endpointer:
 
 
 class Listener:
-    """Speech to text. Recognising takes a share of its length: it is for a thread, one at a time."""
+    """Speech to text. pocketsphinx takes a share of the sound's length, in a thread, one stretch at a time."""
 
     def __init__(self, settings: Hearing) -> None:
         self._settings = settings
-        self._decoders: dict[tuple[str, ...], Any] = {}
-        self._lock = Lock()
+        self._decoder: Any = None
+        self._searches: dict[tuple[str, ...], str] = {}  # by what is expected: the name of its grammar
+        self._one_at_a_time = asyncio.Lock()
 
-    def understood(self, sound: bytes, expected: Sequence[str]) -> str:
+    async def understood(self, sound: bytes, expected: Sequence[str]) -> str:
         """The words; '' for sound without any. Raises HearingFailed."""
         if self._settings.engine != POCKETSPHINX:
-            return self._transcribed(sound)
-        with self._lock:
-            decoder = self._decoder(tuple(expected))
-            decoder.start_utt()
-            decoder.process_raw(resampled(sound, RATE, MODEL_RATE), no_search=False, full_utt=True)
-            decoder.end_utt()
-            hypothesis = decoder.hyp()
+            return await self._transcribed(sound)
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._recognised, sound, tuple(expected))
+
+    def _recognised(self, sound: bytes, expected: tuple[str, ...]) -> str:
+        from pocketsphinx import Decoder  # noqa: PLC0415
+
+        if self._decoder is None:
+            self._decoder = Decoder(samprate=MODEL_RATE, loglevel="FATAL")
+            self._anything: str = self._decoder.current_search()
+        decoder = self._decoder
+        decoder.activate_search(self._search(expected))
+        decoder.start_utt()
+        decoder.process_raw(resampled(sound, RATE, MODEL_RATE), no_search=False, full_utt=True)
+        decoder.end_utt()
+        hypothesis = decoder.hyp()
         return hypothesis.hypstr if hypothesis else ""
 
-    def _decoder(self, expected: tuple[str, ...]) -> Any:
-        """With a grammar of the likely answers, which is far better than all of the language; anything without any."""
-        if expected not in self._decoders:
-            from pocketsphinx import Decoder  # noqa: PLC0415
-
-            decoder = Decoder(samprate=MODEL_RATE, loglevel="FATAL")
+    def _search(self, expected: tuple[str, ...]) -> str:
+        """A grammar of the likely answers, which is far better than all of the language; that where none is known."""
+        if expected not in self._searches:
             known = [
                 each
                 for each in map(_spoken, expected)
-                if each and all(decoder.lookup_word(word) for word in each.split())
+                if each and all(self._decoder.lookup_word(word) for word in each.split())
             ]
+            name = f"answers{len(self._searches)}" if known else self._anything
             if known:
-                decoder.add_jsgf_string("answers", _grammar(known))
-                decoder.activate_search("answers")
-            self._decoders[expected] = decoder
-        return self._decoders[expected]
+                self._decoder.add_jsgf_string(name, _grammar(known))
+            self._searches[expected] = name
+        return self._searches[expected]
 
-    def _transcribed(self, sound: bytes) -> str:
+    async def _transcribed(self, sound: bytes) -> str:
         import httpx2  # noqa: PLC0415
 
         headers = {"Authorization": f"Bearer {self._settings.api_key}"} if self._settings.api_key else {}
         file = {"file": ("speech.wav", wav(sound), "audio/wav")}
+        body = {"model": self._settings.model}
         try:
-            answer = httpx2.post(
-                self._settings.url,
-                data={"model": self._settings.model},
-                files=file,
-                headers=headers,
-                timeout=TIMEOUT_SECONDS,
-            )
+            async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+                answer = await client.post(self._settings.url, data=body, files=file, headers=headers)
             answer.raise_for_status()
             return str(answer.json()["text"]).strip()
         except (httpx2.HTTPError, ValueError, KeyError, TypeError) as fault:

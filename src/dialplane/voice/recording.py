@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import wave
 from array import array
 from pathlib import Path
@@ -17,7 +16,12 @@ class Recording:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.fault = ""
-        self._raw = path.open("wb")
+        self._file: wave.Wave_write | None = None
+        try:
+            self._raw = path.open("wb")
+        except OSError as fault:
+            self._failed(fault)
+            return
         self._file = wave.open(self._raw, "wb")  # noqa: SIM115
         self._file.setnchannels(2)
         self._file.setsampwidth(2)
@@ -25,22 +29,26 @@ class Recording:
 
     def add(self, agent: bytes, other: bytes) -> None:
         """The same stretch of time of both, 16 bits each."""
-        if self.fault:
+        if self._file is None or self.fault:
             return
         both = array("h", bytes(2 * len(agent)))
         both[0::2], both[1::2] = array("h", agent), array("h", other)
         try:
             self._file.writeframesraw(both.tobytes())
         except OSError as fault:
-            self.fault = fault.strerror or str(fault)
+            self._failed(fault)
 
     def close(self) -> bool:
         """Whether the file is whole; one that is not is deleted."""
-        try:
-            self._file.close()  # which writes the length
-            self._raw.close()
-        except OSError as fault:
-            self.fault = self.fault or fault.strerror or str(fault)
+        if self._file is not None:
+            for close in (self._file.close, self._raw.close):  # the first of them writes the length
+                try:
+                    close()
+                except OSError as fault:
+                    self._failed(fault)
         if self.fault:
-            os.unlink(self.path)
+            self.path.unlink(missing_ok=True)
         return not self.fault
+
+    def _failed(self, fault: OSError) -> None:
+        self.fault = self.fault or fault.strerror or str(fault)

@@ -11,18 +11,21 @@ from dialplane.voice.recording import Recording
 FRAME_SECONDS: Final = 0.02
 FRAME_BYTES: Final = 320
 SILENCE: Final = bytes(FRAME_BYTES)
-AHEAD: Final = 3  # frames that are written before they are due, for a clock that comes late
+AHEAD: Final = 10  # frames that are written before they are due, for a clock that comes late
 MOST_BEHIND: Final = 25  # frames; what is older than half a second is passed over
 
 
 class Audio(Protocol):
-    """A call's sound as the SIP stack has it. All three raise once the other side has gone."""
+    """A call's sound as the SIP stack has it: 8 kHz, mono, 16 bits. None of these waits, and none raises."""
 
-    def read(self, max_bytes: int) -> bytes: ...
+    def read(self, max_bytes: int) -> bytes:
+        """What has come since the last time."""
 
-    def write(self, pcm: bytes) -> int: ...
+    def write(self, pcm: bytes) -> None:
+        """Send this after what is still to be sent."""
 
-    def flush_tx(self) -> None: ...
+    def flush_tx(self) -> None:
+        """Forget what is still to be sent."""
 
 
 class Gone(Exception):
@@ -85,13 +88,15 @@ class CallSound:
             self._audio.flush_tx()
             self._playing[1].set_result(None)
 
-    def close(self) -> bool:
-        """The call has ended; whether there is a recording."""
+    def close(self) -> tuple[bool, str]:
+        """The call has ended. The answer: whether there is a recording, and what was wrong with it."""
         self._gone = True
         for waiting in (self._playing and self._playing[1], self._hearing and self._hearing[2]):
             if waiting is not None and not waiting.done():
                 waiting.set_exception(Gone())
-        return self._recording is not None and self._recording.close()
+        if self._recording is None:
+            return False, ""
+        return self._recording.close(), self._recording.fault
 
     def _check(self) -> None:
         if self._gone:
@@ -100,7 +105,7 @@ class CallSound:
     # --- time ------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Another 20 ms. What the stack raises is the end of the call, which it tells by itself."""
+        """Another 20 ms."""
         came, went = self._take(), self._give()
         self._ticks += 1
         if self._recording is not None:

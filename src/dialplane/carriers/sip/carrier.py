@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final
@@ -23,9 +25,11 @@ from dialplane.core.attempt import Order
 from dialplane.core.disposition import REFUSALS, Disposition
 from dialplane.errors import CarrierRefused, CarrierUnavailable, PlacementUnknown
 from dialplane.ports import Answered, CallEvent, Clock, Ended, Files, HungUp, Line, Lookup, Ringing
+from dialplane.voice.settings import FLITE, POCKETSPHINX
 
 ATTEMPT_HEADER: Final = "X-Dialplane-Attempt"
-FIRST_WORD_SECONDS: Final = 4.0  # a trunk that refuses does so by then; one that takes longer has taken the call
+SPARE_SECONDS: Final = 0.5  # of the time for sending; a trunk that refuses does so before, else it has taken the call
+ENDS_KEPT: Final = 1000
 
 log = structlog.get_logger()
 
@@ -36,7 +40,10 @@ class AgentFailed(Exception):
 
 @dataclass(eq=False, slots=True)
 class SipCall:
-    """A call of this process. first: set when the trunk has said anything; ended_by_us: why, if it was us."""
+    """A call of this process. first: set when the trunk has said anything; ended_by_us: why, if it was us.
+
+    held: events that wait for `place` to return. is_over: only its end is still to be told.
+    """
 
     order: Order
     phone: Phone
@@ -48,6 +55,8 @@ class SipCall:
     ended_by_us: Disposition | None = None
     recording: Path | None = None
     is_placing: bool = True
+    is_over: bool = False
+    held: list[CallEvent] = field(default_factory=list)
     alarm: Callable[[], None] = lambda: None
     asked: dict[int, asyncio.Future[Told]] = field(default_factory=dict)
 
@@ -66,6 +75,8 @@ class SipCarrier:
         self._files = files
         self._phones = Phones(dict(settings), self._told, self._lost)
         self._calls: dict[str, SipCall] = {}
+        self._ends: OrderedDict[str, Ended] = OrderedDict()  # of the latest calls, for who asks once more
+        self._finishing: set[asyncio.Task[None]] = set()
         self._receive: Callable[[CallEvent], None] = lambda _: None
         self._numbers = itertools.count(1)
         self._recordings: Path | None = None
@@ -74,15 +85,22 @@ class SipCarrier:
         self._receive = receive
 
     async def probe(self) -> str | None:
-        if not self._trunk.probe:
-            return None
+        fault = missing(self._trunk)
+        if fault is not None or not self._trunk.probe:
+            return fault
         return await answers_options(self._trunk)
 
     async def place(self, order: Order) -> str:
-        phone = await self._phones.pick()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + max(SPARE_SECONDS, order.limits.send_timeout_seconds - SPARE_SECONDS)
+        try:
+            async with asyncio.timeout_at(until):
+                phone = await self._phones.pick()
+        except TimeoutError:
+            raise CarrierUnavailable("no SIP process was ready in time") from None
         if self._clock.now() > order.send_before + timedelta(seconds=order.limits.send_timeout_seconds):
             raise CarrierUnavailable("the order came too late: another worker may have sent it again")
-        call = SipCall(order=order, phone=phone, first=asyncio.get_running_loop().create_future())
+        call = SipCall(order=order, phone=phone, first=loop.create_future())
         call.recording = self._recording_path(order.attempt_uuid) if self._trunk.record else None
         self._calls[call.name] = call
         phone.calls.add(call.name)
@@ -99,22 +117,26 @@ class SipCarrier:
         )
         call.alarm = self._alarm(call, self.limits.ring_timeout_seconds, Disposition.NO_ANSWER)
         try:
-            await asyncio.wait([call.first], timeout=FIRST_WORD_SECONDS)
+            await asyncio.wait([call.first], timeout=until - loop.time())
         finally:
             call.is_placing = False
+            loop.call_soon(self._tell_held, call)
         if call.first.done():
             call.first.result()  # raises what the trunk said
         return call.call_id or call.name
 
     async def lookup(self, order: Order) -> Lookup:
-        call = self._calls.get(str(order.attempt_uuid))
+        uuid, name = order.attempt_uuid, str(order.attempt_uuid)
+        if (ended := self._ends.get(name)) is not None:
+            self._receive(ended)
+            return Lookup.KNOWN
+        call = self._calls.get(name)
         if call is None:
             return Lookup.CANNOT_TELL
         if call.ringing_at is not None:
-            self._receive(Ringing(attempt_uuid=order.attempt_uuid, at=call.ringing_at))
+            self._receive(Ringing(attempt_uuid=uuid, at=call.ringing_at))
         if call.answered_at is not None:
-            line = SipLine(self, call)
-            self._receive(Answered(attempt_uuid=order.attempt_uuid, at=call.answered_at, line=line))
+            self._receive(Answered(attempt_uuid=uuid, at=call.answered_at, line=SipLine(self, call)))
         return Lookup.KNOWN
 
     async def hang_up(self, attempt_uuid: UUID) -> None:
@@ -122,18 +144,21 @@ class SipCarrier:
             self._end(call, Disposition.CANCELED)
 
     async def close(self) -> None:
+        """Sound and signalling are ours, so that calls in progress cannot go on: they are hung up, and told."""
         for call in self._calls.values():
             call.alarm()
+            call.ended_by_us = call.ended_by_us or Disposition.CANCELED
         await self._phones.close()
+        await asyncio.gather(*self._finishing)
+        self._receive = lambda _: None
         if self._recordings is not None:
-            with suppress(OSError):
-                self._recordings.rmdir()
+            await asyncio.to_thread(shutil.rmtree, self._recordings, ignore_errors=True)
 
     # --- asking ----------------------------------------------------------------------------------------------
 
     async def ask(self, call: SipCall, order: Mapping[str, Any]) -> Told:
         """Raises HungUp, AgentFailed."""
-        if call.name not in self._calls:
+        if call.is_over:
             raise HungUp
         number = next(self._numbers)
         answer = call.asked[number] = asyncio.get_running_loop().create_future()
@@ -147,13 +172,13 @@ class SipCarrier:
         return told
 
     def _end(self, call: SipCall, why: Disposition) -> None:
-        call.ended_by_us = call.ended_by_us or why
-        call.phone.send({"do": "hang_up", "call": call.name})
+        if not call.is_over:
+            call.ended_by_us = call.ended_by_us or why
+            call.phone.send({"do": "hang_up", "call": call.name})
 
     def end(self, call: SipCall) -> None:
         """The agent is done."""
-        if call.name in self._calls:
-            self._end(call, Disposition.ANSWERED)
+        self._end(call, Disposition.ANSWERED)
 
     def _alarm(self, call: SipCall, seconds: float, why: Disposition) -> Callable[[], None]:
         at = self._clock.now() + timedelta(seconds=seconds)
@@ -175,27 +200,30 @@ class SipCarrier:
 
     def _told(self, told: Told) -> None:
         call = self._calls.get(told["call"])
-        if call is None:
+        if call is None or call.is_over:
             return
-        now = self._clock.now()
+        now, uuid = self._clock.now(), call.order.attempt_uuid
         call.call_id = call.call_id or told.get("call_id") or ""
         match told["told"]:
             case "unsent":
-                self._forget(call)
-                self._first(call, CarrierUnavailable(told["why"]))
+                self._closed(call, Closed(text=told["why"]), fault=CarrierUnavailable(told["why"]))
+            case "unclear":
+                self._closed(call, Closed(text=told["why"]), fault=PlacementUnknown(told["why"]))
             case "ringing" if call.ringing_at is None:
                 call.ringing_at = now
                 self._first(call)
-                self._receive(Ringing(attempt_uuid=call.order.attempt_uuid, at=now))
-            case "answered" if call.answered_at is None:
+                self._tell(call, Ringing(attempt_uuid=uuid, at=now))
+            case "answered" if call.answered_at is None and call.ended_by_us is None:
                 call.answered_at = now
                 call.alarm()
                 call.alarm = self._alarm(call, self.limits.max_call_seconds, Disposition.ANSWERED)
                 self._first(call)
-                line = SipLine(self, call)
-                self._receive(Answered(attempt_uuid=call.order.attempt_uuid, at=now, line=line))
+                self._tell(call, Answered(attempt_uuid=uuid, at=now, line=SipLine(self, call)))
             case "closed":
-                self._closed(call, Closed(text=told["text"], headers=told["headers"]), recorded=told["recorded"])
+                if told["fault"]:
+                    self._not_kept(call, told["fault"])
+                closed = Closed(text=told["text"], soundless=told["soundless"])
+                self._closed(call, closed, recorded=told["recorded"])
             case "said" | "heard" | "gone" | "failed":
                 if (answer := call.asked.get(told["id"])) is not None and not answer.done():
                     if told["told"] == "gone":
@@ -203,64 +231,81 @@ class SipCarrier:
                     else:
                         answer.set_result(told)
 
-    def _closed(self, call: SipCall, closed: Closed, *, recorded: bool) -> None:
+    def _tell(self, call: SipCall, event: CallEvent) -> None:
+        if call.is_placing or call.held:
+            call.held.append(event)
+        else:
+            self._receive(event)
+
+    def _tell_held(self, call: SipCall) -> None:
+        held, call.held = call.held, []
+        for event in held:
+            self._receive(event)
+
+    def _closed(self, call: SipCall, closed: Closed, *, recorded: bool = False, fault: Exception | None = None) -> None:
+        """fault: what `place` raises if it has not returned yet."""
+        rang, answered = call.ringing_at is not None, call.answered_at is not None
         disposition = disposition_of(
-            closed,
-            self._trunk.dispositions,
-            rang=call.ringing_at is not None,
-            answered=call.answered_at is not None,
-            ended_by_us=call.ended_by_us,
+            closed, self._trunk.dispositions, rang=rang, answered=answered, ended_by_us=call.ended_by_us
         )
-        if call.is_placing and disposition in REFUSALS and not call.first.done():
-            self._forget(call)
-            return self._first(call, CarrierRefused(disposition, cause=closed.text, sip_status=closed.status))
+        if isinstance(fault, CarrierUnavailable):
+            disposition = call.ended_by_us or Disposition.CARRIER_FAILED
+        cause = cause_of(closed, rang=rang, answered=answered, ended_by_us=call.ended_by_us)
+        if disposition in REFUSALS:
+            fault = CarrierRefused(disposition, cause=cause, sip_status=closed.status)
+        elif closed.unsent and not rang:
+            fault = CarrierUnavailable(cause)
+        self._over(call)
+        if fault is not None and call.is_placing and not call.first.done():
+            call.held.clear()
+            del self._calls[call.name]
+            self._first(call, fault)
+            return
         self._first(call)
-        self._forget(call)
-        self._clock.spawn(self._finish(call, disposition, closed, self._clock.now(), recorded=recorded))
-        return None
-
-    async def _finish(
-        self, call: SipCall, disposition: Disposition, closed: Closed, at: datetime, *, recorded: bool
-    ) -> None:
-        """Told once its recording is kept."""
-        key = await self._keep(call) if recorded and call.recording is not None else ""
-        self._receive(
-            Ended(
-                attempt_uuid=call.order.attempt_uuid,
-                at=at,
-                disposition=disposition,
-                placed_at=call.placed_at,
-                ringing_at=call.ringing_at,
-                answered_at=call.answered_at,
-                sip_status=closed.status,
-                cause=cause_of(closed, answered=call.answered_at is not None, ended_by_us=call.ended_by_us),
-                recording=key,
-            )
+        ended = Ended(
+            attempt_uuid=call.order.attempt_uuid,
+            at=self._clock.now(),
+            disposition=disposition,
+            placed_at=call.placed_at,
+            ringing_at=call.ringing_at,
+            answered_at=call.answered_at,
+            sip_status=closed.status,
+            cause=cause,
         )
+        finish = asyncio.create_task(self._finish(call, ended, recorded=recorded))
+        self._finishing.add(finish)
+        finish.add_done_callback(self._finishing.discard)
+        self._clock.spawn(_finished(finish))
 
-    async def _keep(self, call: SipCall) -> str:
-        assert call.recording is not None
+    async def _finish(self, call: SipCall, ended: Ended, *, recorded: bool) -> None:
+        """Told once its recording is kept."""
+        if call.recording is not None:
+            ended = replace(ended, recording=await self._keep(call, call.recording) if recorded else "")
+            await asyncio.to_thread(call.recording.unlink, missing_ok=True)
+        del self._calls[call.name]
+        self._ends[call.name] = ended
+        if len(self._ends) > ENDS_KEPT:
+            self._ends.popitem(last=False)
+        self._tell(call, ended)
+
+    async def _keep(self, call: SipCall, recording: Path) -> str:
         key = f"recordings/{call.order.organization_id}/{call.name}.wav"
         try:
-            await asyncio.to_thread(self._files.put, key, call.recording)
+            await asyncio.to_thread(self._files.put, key, recording)
         except Exception as fault:
             # The call has been made, and what came of it must be told whatever the disk says.
-            log.error("recording.not_kept", attempt_id=call.order.attempt_id, error=str(fault))
+            self._not_kept(call, str(fault))
             return ""
-        finally:
-            call.recording.unlink(missing_ok=True)
         return key
 
+    def _not_kept(self, call: SipCall, why: str) -> None:
+        log.error("recording.not_kept", attempt_id=call.order.attempt_id, error=why)
+
     def _lost(self, names: set[str]) -> None:
-        """The process with these calls has died: whoever was talked to hears nothing more."""
+        """The process with these calls has died: whoever was talked to hears nothing more, and no other has them."""
         for call in [self._calls[name] for name in names if name in self._calls]:
-            text = "the SIP process died"
-            self._forget(call)
-            if call.is_placing and not call.first.done():
-                self._first(call, PlacementUnknown(text))
-                continue
-            disposition = Disposition.UNKNOWN if call.answered_at is None else Disposition.AGENT_FAILED
-            self._clock.spawn(self._finish(call, disposition, Closed(text=text), self._clock.now(), recorded=False))
+            call.ended_by_us = None  # nobody can say whether that was still heard
+            self._closed(call, Closed(text="the SIP process died", lost=True))
 
     def _first(self, call: SipCall, fault: Exception | None = None) -> None:
         if not call.first.done():
@@ -269,13 +314,27 @@ class SipCarrier:
             else:
                 call.first.set_exception(fault)
 
-    def _forget(self, call: SipCall) -> None:
+    def _over(self, call: SipCall) -> None:
+        call.is_over = True
         call.alarm()
-        del self._calls[call.name]
         call.phone.calls.discard(call.name)
         for answer in list(call.asked.values()):
             if not answer.done():
                 answer.set_exception(HungUp())
+
+
+def missing(trunk: Trunk) -> str | None:
+    """What has to be installed before this trunk can be used."""
+    modules = ["baresip", *(["pocketsphinx"] if trunk.hearing.engine == POCKETSPHINX else [])]
+    if absent := [module for module in modules if find_spec(module) is None]:
+        return f"not installed: {' and '.join(absent)}; pip install 'dialplane[sip,voice]' brings what is needed"
+    if trunk.speech.engine == FLITE and shutil.which("flite") is None:
+        return "the program flite is not installed (on Debian: apt install flite); or name a speech service"
+    return None
+
+
+async def _finished(finish: asyncio.Task[None]) -> None:
+    await finish
 
 
 class SipLine(Line):

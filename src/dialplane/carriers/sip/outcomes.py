@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from dialplane.core.disposition import Disposition
@@ -23,6 +23,7 @@ STATUSES: Final[Mapping[int, Disposition]] = {
     600: Disposition.BUSY,
     603: Disposition.DECLINED,
     604: Disposition.INVALID_NUMBER,
+    606: Disposition.CARRIER_FAILED,  # no codec in common, as 488
     607: Disposition.UNWANTED,
     608: Disposition.BLOCKED,
 }
@@ -34,38 +35,53 @@ WORDS: Final = (
     ),
     (re.compile(r"(concurrent call|channel|capacity|session)\w* limit", re.IGNORECASE), Disposition.CAPACITY),
 )
-# Twilio, 603 with X-Twilio-Error: 32203: the carrier blocks the destination.
-BLOCKED_BY_TWILIO: Final = ("x-twilio-error", "32203")
 _STATUS = re.compile(r"([3-6]\d\d)\b")
+
+
+# What the operating system says where a request could not even leave: no address found, nobody at the port, no way.
+UNSENT: Final = ("Destination address required", "Connection refused", "Network is unreachable", "No route to host")
+HUNG_UP_BY_US, TIMED_OUT = "Rejected by user", "timed out"
+NO_RESPONSE: Final = "no response from the trunk"
+NO_SOUND: Final = "the trunk's answer agreed on no sound"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """The end of a call as the stack tells it. text: `486 Busy Here`, or what went wrong without a response."""
+    """The end of a call as the stack tells it. text: `486 Busy Here`, `603 Decline,Q.850;cause=21` where the response
+    has a Reason, or what went wrong without a response. The stack tells no other header of a response.
+
+    soundless: it was answered, and by a trunk that wants no sound. lost: the stack died with the call.
+    """
 
     text: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    soundless: bool = False
+    lost: bool = False
 
     @property
     def status(self) -> int | None:
         found = _STATUS.match(self.text)
         return int(found[1]) if found else None
 
+    @property
+    def unsent(self) -> bool:
+        return self.text.startswith(UNSENT)
 
-NO_RESPONSE: Final = "no response from the trunk"
 
-
-def cause_of(closed: Closed, *, answered: bool, ended_by_us: Disposition | None) -> str:
+def cause_of(closed: Closed, *, rang: bool, answered: bool, ended_by_us: Disposition | None) -> str:
     """In plain words where the stack has its own."""
     if closed.status is not None:
         return closed.text
+    if closed.soundless:
+        return NO_SOUND
+    if not rang and ended_by_us is Disposition.NO_ANSWER:
+        return NO_RESPONSE
     if ended_by_us is Disposition.NO_ANSWER:
         return "nobody answered"
-    if ended_by_us is not None:
+    if ended_by_us is not None or closed.text == HUNG_UP_BY_US:
         return "hung up by us"
     if answered and "reset by peer" in closed.text:
         return "hung up by the person called"
-    return NO_RESPONSE if "timed out" in closed.text else closed.text
+    return NO_RESPONSE if TIMED_OUT in closed.text else closed.text
 
 
 def disposition_of(
@@ -73,21 +89,24 @@ def disposition_of(
 ) -> Disposition:
     """ended_by_us: what it is then, as far as nobody had answered.
 
-    Without any response it is unknown: the network may have heard every word of it.
+    A trunk that has not said that it rings makes it unknown: the network may have heard every word of the request.
     """
+    if closed.lost:
+        return Disposition.AGENT_FAILED if answered else Disposition.UNKNOWN
     if answered:
-        return Disposition.ANSWERED
+        return Disposition.CARRIER_FAILED if closed.soundless else Disposition.ANSWERED
     status = closed.status
+    if status is None and not rang:
+        if closed.unsent:
+            return Disposition.CARRIER_FAILED
+        if ended_by_us is Disposition.NO_ANSWER or TIMED_OUT in closed.text:
+            return Disposition.UNKNOWN
     if ended_by_us is not None and status in (None, 487):
         return ended_by_us
     if status is None:
         return Disposition.UNKNOWN if not rang else Disposition.NO_ANSWER
     if status in overrides:
         return overrides[status]
-    headers = {name.lower(): value.strip() for name, value in closed.headers.items()}
-    name, value = BLOCKED_BY_TWILIO
-    if headers.get(name) == value:
-        return Disposition.BLOCKED
     for words, meant in WORDS:
         if status in (403, 500, 503) and words.search(closed.text):
             return meant

@@ -1,7 +1,8 @@
 """`python -m dialplane.carriers.sip.phone`: a SIP stack in a process of its own, which JSON lines speak to.
 
-In: open, dial, hang_up, say, hear. Out: ready, sent, unsent, ringing, answered, closed, said, heard, gone, failed. It
-hangs up all its calls and ends when its standard input does.
+In: the trunk first, then dial, hang_up, say, hear, leave. Out: ready, sent, unsent, unclear, ringing, answered, closed,
+said, heard, gone, failed. It hangs up all its calls and ends when its standard input does. A signal that goes to
+everybody does not end it: the worker, which gets it too, lets its calls come to their end first.
 """
 
 from __future__ import annotations
@@ -9,12 +10,31 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
+import signal
 import sys
-from collections.abc import Mapping
+import traceback
+from collections import defaultdict
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from baresip import (
+    Account,
+    AudioNotActive,
+    AudioRestarted,
+    BaresipError,
+    Call,
+    CallAudio,
+    CommandTimeout,
+    Config,
+    Event,
+    Runtime,
+    StackEvent,
+    UserAgent,
+)
 
 from dialplane.carriers.sip.trunk import Trunk
 from dialplane.voice.hearing import HearingFailed, Listener
@@ -22,103 +42,203 @@ from dialplane.voice.recording import Recording
 from dialplane.voice.sound import FRAME_SECONDS, CallSound, Gone
 from dialplane.voice.speech import Speaker, SpeechFailed
 
-EXPOSED: Final = ("Reason", "Retry-After", "X-Twilio-Error", "Warning")
-PARTING_SECONDS: Final = 2.0  # for BYE and CANCEL to be answered before the process leaves
+RTP_TIMEOUT_SECONDS: Final = 60
+SOUNDLESS_SECONDS: Final = 3.0  # from the answer on; then it has agreed on no sound
+NO_RESPONSE_SECONDS: Final = 33.0  # the stack itself gives up after 32 (RFC 3261, timer B) unless something has come
+PARTING_SECONDS: Final = NO_RESPONSE_SECONDS + 2
 
 
 @dataclass(slots=True)
 class Line:
-    """A call here, and its sound once it is answered."""
+    """A call here, and its sound once it is answered. unwanted: it is to be hung up as soon as that can be said."""
 
     name: str
-    call: Any
     recording: Path | None
+    call: Call | None = None
+    dialled_at: float = 0.0
+    has_rung: bool = False
+    unwanted: bool = False
+    soundless: bool = False
+    audio: StackAudio | None = None
     sound: CallSound | None = None
 
 
+class StackAudio:
+    """Implements voice.sound.Audio: while the stack has no sound on this call, it is silent. has_been: it had some."""
+
+    def __init__(self, audio: CallAudio) -> None:
+        self._audio = audio
+        self.has_been = False
+
+    def read(self, max_bytes: int) -> bytes:
+        with suppress(AudioNotActive, AudioRestarted):
+            came: bytes = self._audio.read(max_bytes)
+            self.has_been = True
+            return came
+        return b""
+
+    def write(self, pcm: bytes) -> None:
+        with suppress(AudioNotActive, AudioRestarted):
+            self._audio.write(pcm)
+
+    def flush_tx(self) -> None:
+        with suppress(AudioNotActive, AudioRestarted):
+            self._audio.flush_tx()
+
+
 class Phone:
-    def __init__(self, trunk: Trunk, runtime: Any) -> None:
+    def __init__(self, trunk: Trunk, runtime: Runtime) -> None:
         self._trunk = trunk
         self._runtime = runtime
         self._speaker = Speaker(trunk.speech)
         self._listener = Listener(trunk.hearing)
-        self._agents: dict[str, Any] = {}  # SIP identities, by the number that is shown
+        self._agents: dict[str, asyncio.Task[UserAgent]] = {}  # SIP identities, by the number that is shown
         self._lines: dict[str, Line] = {}
+        self._by_handle: dict[int, Line] = {}
+        self._early: defaultdict[int, list[StackEvent]] = defaultdict(list)
+        self._dialling = 0
         self._work: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
+        self.recordings: Path | None = None
+        runtime.subscribe(self._heard_of)
 
     def obey(self, order: Mapping[str, Any]) -> None:
         does = {"dial": self._dial, "hang_up": self._hang_up, "say": self._say, "hear": self._hear}[order["do"]]
-        task = asyncio.get_running_loop().create_task(does(order))
+        self._spawn(does(order))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._work.add(task)
         task.add_done_callback(self._work.discard)
 
     # --- calls -----------------------------------------------------------------------------------------------
 
     async def _dial(self, order: Mapping[str, Any]) -> None:
-        from baresip import BaresipError  # noqa: PLC0415  (the extra `sip`)
-
         name = order["call"]
+        line = self._lines[name] = Line(name, Path(order["record"]) if order["record"] else None)
+        if line.recording is not None:
+            self.recordings = line.recording.parent
+        self._dialling += 1
         try:
             agent = await self._agent(order["from"])
-            call = await agent.dial(order["to"], headers=order["headers"])
+            if line.unwanted:
+                return self._unsent(line, "it was hung up before it was sent")
+            line.dialled_at = asyncio.get_running_loop().time()
+            line.call = await agent.dial(order["to"], headers=order["headers"])
+        except CommandTimeout as fault:
+            return self._unsent(line, str(fault), told="unclear")
         except (BaresipError, ValueError) as fault:
-            return tell(told="unsent", call=name, why=str(fault))
-        line = Line(name, call, Path(order["record"]) if order["record"] else None)
-        self._lines[name] = line
-        call.on(lambda event: self._happened(line, event))
-        call.on_dtmf(lambda digit: line.sound.press(digit.digit) if line.sound else None)
-        return tell(told="sent", call=name)
+            return self._unsent(line, str(fault))
+        finally:
+            self._dialling -= 1
+        line.call.on_dtmf(lambda digit: line.sound.press(digit.digit) if line.sound else None)
+        self._by_handle[line.call.handle] = line
+        tell(told="sent", call=name)
+        for event in self._early.pop(line.call.handle, ()):
+            self._happened(line, event)
+        if not self._dialling:
+            self._early.clear()
+        if line.unwanted:
+            await self._end(line)
+        return None
 
-    async def _agent(self, number: str) -> Any:
-        from baresip import Account, UserAgent  # noqa: PLC0415
+    def _unsent(self, line: Line, why: str, *, told: str = "unsent") -> None:
+        self._gone(line)
+        tell(told=told, call=line.name, why=why)
 
+    def _gone(self, line: Line) -> None:
+        self._lines.pop(line.name, None)
+        if line.call is not None:
+            self._by_handle.pop(line.call.handle, None)
+        if not self._lines:
+            self._empty.set()
+
+    async def _agent(self, number: str) -> UserAgent:
         if number not in self._agents:
-            trunk = self._trunk
-            account = Account(
-                user=trunk.from_user or trunk.written(number),
-                domain=f"{trunk.host}:{trunk.port}",
-                password=trunk.password,
-                auth_user=trunk.auth_user or trunk.user or None,
-                reg_interval=600 if trunk.register else 0,
-                transport=trunk.transport,  # type: ignore[arg-type]
-                audio_codecs=trunk.codecs,
-                registrar=trunk.outbound_proxy or None,
-            )
-            name = f'"{trunk.display_name}" ' if trunk.display_name else ""
-            self._agents[number] = agent = await UserAgent.create(self._runtime, name + account.aor())
-            if trunk.register:
-                await agent.register()
-        return self._agents[number]
+            self._agents[number] = asyncio.create_task(self._new_agent(number))
+        try:
+            return await asyncio.shield(self._agents[number])
+        except BaresipError:
+            self._agents.pop(number, None)  # the next call may have more luck
+            raise
 
-    def _happened(self, line: Line, event: Any) -> None:
-        from baresip import Event  # noqa: PLC0415
+    async def _new_agent(self, number: str) -> UserAgent:
+        trunk = self._trunk
+        account = Account(
+            user=trunk.from_user or trunk.written(number),
+            domain=f"{trunk.host}:{trunk.port}",
+            password=trunk.password,
+            auth_user=trunk.auth_user or trunk.user or None,
+            reg_interval=600 if trunk.register else 0,
+            transport=trunk.transport,  # type: ignore[arg-type]
+            audio_codecs=trunk.codecs,
+            registrar=trunk.outbound_proxy or None,
+        )
+        name = f'"{trunk.display_name}" ' if trunk.display_name else ""
+        agent = await UserAgent.create(self._runtime, name + account.aor(), transfer_policy="reject")
+        agent.on_incoming(lambda call: self._spawn(_refused(call)))
+        if trunk.register:
+            await agent.register()
+        return agent
 
+    def _heard_of(self, event: StackEvent) -> None:
+        """What happens to a call may be told before the one who dials it has its name."""
+        line = self._by_handle.get(event.call)
+        if line is not None:
+            self._happened(line, event)
+        elif event.call and self._dialling:
+            self._early[event.call].append(event)
+
+    def _happened(self, line: Line, event: StackEvent) -> None:
         if event.event in (Event.CALL_RINGING, Event.CALL_PROGRESS):
+            line.has_rung = True
             tell(told="ringing", call=line.name, call_id=event.call_id)
+            if line.unwanted:
+                self._spawn(self._drop(line))
         elif event.event is Event.CALL_ESTABLISHED and line.sound is None:
-            line.sound = CallSound(line.call.audio, Recording(line.recording) if line.recording else None)
+            line.has_rung = True
+            if line.unwanted:
+                self._spawn(self._drop(line))
+                return
+            assert line.call is not None
+            line.audio = StackAudio(line.call.audio)
+            line.sound = CallSound(line.audio, Recording(line.recording) if line.recording else None)
             tell(told="answered", call=line.name, call_id=event.call_id)
-        elif event.event is Event.CALL_CLOSED and line.name in self._lines:
-            del self._lines[line.name]
-            recorded = line.sound is not None and line.sound.close()
-            if not self._lines:
-                self._empty.set()
+        elif event.event is Event.CALL_CLOSED:
+            self._gone(line)
+            recorded, fault = line.sound.close() if line.sound is not None else (False, "")
             tell(
                 told="closed",
                 call=line.name,
                 call_id=event.call_id,
                 text=event.text or "",
-                headers=dict(event.headers),
+                soundless=line.soundless,
                 recorded=recorded,
+                fault=fault,
             )
 
     async def _hang_up(self, order: Mapping[str, Any]) -> None:
-        from baresip import StaleHandleError  # noqa: PLC0415
+        line = self._lines.get(order["call"])
+        if line is not None and not line.unwanted:
+            line.unwanted = True
+            await self._end(line)
 
-        if (line := self._lines.get(order["call"])) is not None:
-            with suppress(StaleHandleError):  # the other side was first: its end is on its way here
-                await line.call.hangup()
+    async def _end(self, line: Line) -> None:
+        """At once where it has rung. Before any response no CANCEL may go out (RFC 3261 section 9.1): the stack would
+        forget the call, and a telephone that rings later would never be told.
+        """
+        if line.call is None:
+            return  # `_dial` comes back here
+        if not line.has_rung:
+            # By then the stack has given up, or something has come that it does not tell, such as 100 Trying.
+            await asyncio.sleep(line.dialled_at + NO_RESPONSE_SECONDS - asyncio.get_running_loop().time())
+        if line.name in self._lines:
+            await self._drop(line)
+
+    async def _drop(self, line: Line) -> None:
+        assert line.call is not None
+        with suppress(BaresipError):  # the other side was first: its end is on its way here
+            await line.call.hangup()
 
     # --- sound -----------------------------------------------------------------------------------------------
 
@@ -137,16 +257,20 @@ class Phone:
         if heard is None:
             return {"told": "heard", "text": None, "at": 0.0}
         said, at = heard
-        text = said if isinstance(said, str) else await asyncio.to_thread(self._listener.understood, said, expected)
+        text = said if isinstance(said, str) else await self._listener.understood(said, expected)
         return {"told": "heard", "text": text, "at": at}
 
-    async def _answer(self, order: Mapping[str, Any], work: Any) -> None:
+    async def _answer(self, order: Mapping[str, Any], work: Coroutine[Any, Any, dict[str, Any]]) -> None:
         try:
             answer = await work
         except Gone:
             answer = {"told": "gone"}
         except (SpeechFailed, HearingFailed) as fault:
             answer = {"told": "failed", "why": str(fault)}
+        except Exception as fault:
+            # Whoever asked waits for an answer, and somebody for a voice.
+            traceback.print_exc()
+            answer = {"told": "failed", "why": repr(fault)}
         tell(call=order["call"], id=order["id"], **answer)
 
     def _sound(self, name: str) -> CallSound:
@@ -157,55 +281,83 @@ class Phone:
 
     async def pump(self) -> None:
         """Every 20 ms all calls. What comes late is made up for, so that no call drifts."""
-        from baresip import AudioNotActive, AudioRestarted  # noqa: PLC0415
-
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
             for line in list(self._lines.values()):
                 if line.sound is not None:
-                    # The next tick finds the new streams, or the end of the call is on its way.
-                    with suppress(AudioNotActive, AudioRestarted):
-                        line.sound.tick()
+                    self._tick(line, line.sound)
             due += FRAME_SECONDS
             await asyncio.sleep(max(0.0, due - loop.time()))
 
+    def _tick(self, line: Line, sound: CallSound) -> None:
+        sound.tick()
+        assert line.audio is not None
+        if not line.soundless and not line.audio.has_been and sound.seconds >= SOUNDLESS_SECONDS:
+            line.soundless = True
+            self._spawn(self._drop(line))
+
     async def leave(self) -> None:
-        if not self._lines:
-            return
         for name in list(self._lines):
-            await self._hang_up({"call": name})
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PARTING_SECONDS):
-                await self._empty.wait()
+            self._spawn(self._hang_up({"call": name}))
+        if self._lines:
+            self._empty.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PARTING_SECONDS):
+                    await self._empty.wait()
+
+
+async def _refused(call: Call) -> None:
+    """Nobody is called here."""
+    with suppress(BaresipError):
+        await call.reject()
+
+
+def _without_sound(pumping: asyncio.Task[None]) -> None:
+    """No call would have any from here on: better none of them, and another process."""
+    if not pumping.cancelled():
+        traceback.print_exception(pumping.exception())
+        os._exit(1)
 
 
 def tell(**event: Any) -> None:
-    sys.stdout.write(json.dumps(event) + "\n")
-    sys.stdout.flush()
+    with suppress(BrokenPipeError):  # the worker has died; standard input says so too
+        os.write(sys.stdout.fileno(), json.dumps(event).encode() + b"\n")
 
 
 async def main() -> None:
-    from baresip import BaresipError, Config, Runtime  # noqa: PLC0415
-
+    sys.stdout = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for the stack, which prints remarks of its own
+    for everybodys in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(everybodys, signal.SIG_IGN)
     reader = asyncio.StreamReader(limit=1 << 20)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     trunk = Trunk.from_settings(json.loads(await reader.readline())["trunk"])
     runtime = Runtime()
+    config = Config(
+        net_interface=trunk.local_address,
+        max_concurrent_calls=None,
+        rtp_timeout=RTP_TIMEOUT_SECONDS,
+    )
     try:
-        await runtime.start(
-            Config(net_interface=trunk.local_address, max_concurrent_calls=None, expose_headers=EXPOSED, rtp_timeout=60)
-        )
+        await runtime.start(config)
     except BaresipError as fault:
         return tell(told="failed", why=str(fault))
     phone = Phone(trunk, runtime)
     runtime.on_dead = lambda: os._exit(1)  # whoever started this one starts another
     pumping = asyncio.create_task(phone.pump())
+    pumping.add_done_callback(_without_sound)
     tell(told="ready")
-    while line := await reader.readline():
-        phone.obey(json.loads(line))
+    dismissed = False
+    while not dismissed and (line := await reader.readline()):
+        order = json.loads(line)
+        dismissed = order["do"] == "leave"
+        if not dismissed:
+            phone.obey(order)
     await phone.leave()
     pumping.cancel()
+    if phone.recordings is not None and not dismissed:
+        shutil.rmtree(phone.recordings, ignore_errors=True)  # the worker has died, and nobody will ask for them
     await runtime.close()
     return None
 

@@ -77,6 +77,11 @@ class Phone:
             raise CarrierUnavailable(f"the SIP process did not start: {first['why'] if first else 'it ended'}")
         self._reading = asyncio.create_task(self._read())
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def send(self, order: Mapping[str, Any]) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
@@ -90,12 +95,16 @@ class Phone:
         return told
 
     async def _read(self) -> None:
-        while (told := await self._next()) is not None:
-            try:
-                self._told(told)
-            except Exception:
-                log.exception("sip.not_understood", told=told.get("told"))
         assert self._process is not None
+        try:
+            while (told := await self._next()) is not None:
+                try:
+                    self._told(told)
+                except Exception:
+                    log.exception("sip.not_understood", told=told.get("told"))
+        except ValueError:
+            log.exception("sip.not_understood")
+            self._process.kill()  # what it says from here on nobody would hear
         await self._process.wait()
         self._lost(self)
 
@@ -104,6 +113,7 @@ class Phone:
         if self._process is None or self._process.returncode is not None:
             return
         assert self._process.stdin is not None
+        self.send({"do": "leave"})
         self._process.stdin.close()
         try:
             async with asyncio.timeout(LEAVING_SECONDS):
@@ -126,28 +136,36 @@ class Phones:
         self._on_told = on_told
         self._on_lost = on_lost
         self._phones: list[Phone] = []
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
         self._closing = False
 
     async def pick(self) -> Phone:
-        """One with a line left, and whose pace allows another start. Raises CarrierRefused, CarrierUnavailable."""
-        async with self._starting:
-            free = [phone for phone in self._phones if phone.has_room()]
+        """One with a line left, whose pace allows another start at once. Raises CarrierRefused, CarrierUnavailable."""
+        while not self._closing:
             now = time.monotonic()
-            ready = [phone for phone in free if phone.next_start_at() <= now]
-            if not ready and len(self._phones) < MOST_PHONES:
-                phone = Phone(self._on_told, self._lost)
-                await phone.start(self._trunk)
-                self._phones.append(phone)
-                ready = [phone]
-            elif not ready and free:
-                ready = [min(free, key=Phone.next_start_at)]
-                await asyncio.sleep(ready[0].next_start_at() - now)
-            if not ready:
+            free = [phone for phone in self._phones if phone.has_room()]
+            if ready := [phone for phone in free if phone.next_start_at() <= now]:
+                chosen = min(ready, key=lambda phone: len(phone.calls))
+                chosen.count_start()
+                return chosen
+            if len(self._phones) < MOST_PHONES:
+                # Whoever gives up waiting leaves it starting: the next call finds it.
+                await asyncio.shield(self._started())
+            elif free:
+                await asyncio.sleep(min(phone.next_start_at() for phone in free) - now)
+            else:
                 raise CarrierRefused(Disposition.CAPACITY, cause="every SIP process has as many calls as it can carry")
-            chosen = min(ready, key=lambda phone: len(phone.calls))
-            chosen.count_start()
-            return chosen
+        raise CarrierUnavailable("this carrier has been closed")
+
+    def _started(self) -> asyncio.Task[None]:
+        if self._starting is None or self._starting.done():
+            self._starting = asyncio.create_task(self._start())
+        return self._starting
+
+    async def _start(self) -> None:
+        phone = Phone(self._on_told, self._lost)
+        await phone.start(self._trunk)
+        self._phones.append(phone)
 
     def _lost(self, phone: Phone) -> None:
         self._phones.remove(phone)
@@ -158,4 +176,6 @@ class Phones:
 
     async def close(self) -> None:
         self._closing = True
+        if self._starting is not None:
+            await asyncio.wait([self._starting])
         await asyncio.gather(*(phone.close() for phone in list(self._phones)))
