@@ -6,9 +6,13 @@ WORKDIR /source
 RUN python -m venv /opt/dialplane
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
-RUN /opt/dialplane/bin/pip install --no-cache-dir -c constraints.txt .
+RUN /opt/dialplane/bin/pip install --no-cache-dir -c constraints.txt '.[sip,voice]'
 
 FROM python:3.11-slim-bookworm
+# flite speaks on calls over SIP.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends flite \
+ && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 dialplane \
  && useradd --uid 10001 --gid dialplane --home-dir /var/lib/dialplane --no-create-home --shell /usr/sbin/nologin dialplane \
  && install -d -o dialplane -g dialplane -m 0700 /var/lib/dialplane

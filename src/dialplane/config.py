@@ -21,6 +21,7 @@ KEPT = {
     "contacts_files": "DIALPLANE_KEEP_CONTACTS_FILES",
     "carrier_logs": "DIALPLANE_KEEP_CARRIER_LOGS",
     "transcripts": "DIALPLANE_KEEP_TRANSCRIPTS",
+    "recordings": "DIALPLANE_KEEP_RECORDINGS",
 }
 
 

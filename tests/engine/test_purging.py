@@ -93,6 +93,24 @@ async def test_more_than_a_page_goes_page_by_page(live: Bench, monkeypatch: pyte
     assert (await purged(live, transcripts=timedelta(days=90)))["transcripts"] == 25
 
 
+async def test_recordings_go_with_their_files_and_what_the_calls_came_to_stays(live: Bench) -> None:
+    campaign = await completed(live, numbers(3))
+    async with live.app.database.connection() as connection:
+        await connection.execute("UPDATE attempt SET recording = 'recordings/' || id || '.wav'")
+        keys = [row["recording"] for row in await connection.fetch("SELECT recording FROM attempt ORDER BY id")]
+    for key in keys:
+        await asyncio.to_thread(live.app.files.put, key, live.file("sound"))
+    await aged(live, "attempt", "ended_at", 100, f"recording <> '{keys[2]}'")
+
+    gone = await purged(live, recordings=timedelta(days=90))
+
+    assert gone["recordings"] == 2
+    assert await ask(live, "SELECT array_agg(recording ORDER BY id) FROM attempt") == ["", "", keys[2]]
+    assert [key for key in keys if (live.app.settings.files_folder / key).exists()] == [keys[2]]
+    assert (await live.progress(campaign)).reached == 3
+    assert (await purged(live, recordings=timedelta(days=90)))["recordings"] == 0
+
+
 async def test_without_a_word_transcripts_stay_for_ever(live: Bench) -> None:
     campaign = await completed(live, numbers(1))
     await aged(live, "attempt", "ended_at", 5000)

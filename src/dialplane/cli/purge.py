@@ -17,6 +17,7 @@ WORDS = {
     "requests": "answers to repeated requests",
     "uploads": "uploads that nobody used",
     "transcripts": "calls' transcripts and gathered data",
+    "recordings": "recordings of calls",
     "contacts_files": "contacts files",
     "deliveries": "messages to webhooks",
     "virtual_runs": "runs on the virtual clock",
@@ -34,6 +35,7 @@ def purge(
     transcripts: Annotated[
         str | None, _kept("--transcripts", "Of calls that ended longer ago, gathered data too.")
     ] = None,
+    recordings: Annotated[str | None, _kept("--recordings", "Of calls that ended longer ago.")] = None,
     contacts_files: Annotated[str | None, _kept("--contacts-files", "Of campaigns that were over longer ago.")] = None,
     carrier_logs: Annotated[
         str | None, _kept("--carrier-logs", "The simulated carrier's, of campaigns as above.")
@@ -44,8 +46,8 @@ def purge(
 ) -> None:
     """Delete what is kept for a time only, as a server does each hour. Options: another time than the setting, once."""
     given = {
-        "transcripts": transcripts, "contacts_files": contacts_files, "carrier_logs": carrier_logs,
-        "virtual_runs": virtual_runs, "deliveries": deliveries,
+        "transcripts": transcripts, "recordings": recordings, "contacts_files": contacts_files,
+        "carrier_logs": carrier_logs, "virtual_runs": virtual_runs, "deliveries": deliveries,
     }  # fmt: skip
     once = {name: parse_kept(f"--{name.replace('_', '-')}", text) for name, text in given.items() if text is not None}
     gone = perform(_purge(once))

@@ -20,7 +20,7 @@ class Retention:
     events: of the live feed, and until webhooks have been told. deliveries: messages to webhooks, from their making.
     uploads: that nobody uses, since somebody last asked for them. virtual_runs: on the virtual clock, from their start.
     Of campaigns that are over, from their end: contacts_files, carrier_logs (of the simulated carrier).
-    transcripts: and gathered data, from the end of the call.
+    transcripts: and gathered data, from the end of the call; recordings: from there too.
     """
 
     events: timedelta | None = timedelta(days=1)
@@ -30,6 +30,7 @@ class Retention:
     contacts_files: timedelta | None = None
     carrier_logs: timedelta | None = timedelta(days=30)
     transcripts: timedelta | None = None
+    recordings: timedelta | None = None
 
 
 def parse_kept(name: str, text: str) -> timedelta | None:

@@ -41,6 +41,8 @@ async def purge(
             gone["uploads"] += await uploads(organization_id, now - keep.uploads)
         if keep.transcripts is not None:
             gone["transcripts"] += await _forget_transcripts(database, of, now - keep.transcripts)
+        if keep.recordings is not None:
+            gone["recordings"] += await _purge_recordings(database, files, of, now - keep.recordings)
         if keep.contacts_files is not None:
             gone["contacts_files"] += await _purge_contacts_files(database, files, of, now - keep.contacts_files, now)
     if keep.deliveries is not None:
@@ -81,6 +83,19 @@ async def _forget_transcripts_of(database: Database, of: Mapping[str, int], sinc
     async with database.connection() as connection:
         await sql.transcripts_gone(connection, before=before, **of)
     return gone
+
+
+async def _purge_recordings(database: Database, files: Files, of: Mapping[str, int], before: datetime) -> int:
+    """Files first, as below."""
+    purged = 0
+    while True:
+        async with database.transaction() as connection:
+            found = await rows(sql.forget_recordings(connection, before=before, limit=PAGE, **of))
+            for row in found:
+                await asyncio.to_thread(files.delete, row["key"])
+        purged += len(found)
+        if len(found) < PAGE:
+            return purged
 
 
 async def _purge_contacts_files(

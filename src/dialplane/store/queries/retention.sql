@@ -22,6 +22,16 @@ RETURNING ended_at;
 -- name: transcripts_gone(organization_id, campaign_id, before)!
 UPDATE campaign SET transcripts_gone_to = :before WHERE organization_id = :organization_id AND id = :campaign_id;
 
+-- name: forget_recordings(organization_id, before, limit)
+-- Oldest first. The answer: the keys of their files.
+WITH old AS (
+    SELECT id, recording FROM attempt
+    WHERE organization_id = :organization_id AND recording <> '' AND ended_at < :before
+    ORDER BY ended_at LIMIT :limit FOR NO KEY UPDATE
+)
+UPDATE attempt a SET recording = '' FROM old WHERE a.organization_id = :organization_id AND a.id = old.id
+RETURNING old.recording AS key;
+
 -- name: purge_contacts_files(organization_id, before, now, limit)
 -- Of campaigns that were over by then. The answer: keys of files that nobody else needs, null for the others.
 WITH gone AS (
