@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -110,6 +111,19 @@ def test_strict_accepts_no_bad_row(cli: Cli) -> None:
         result = refused(cli, arguments)
         assert "row 3" in result.err
         assert "--strict" in result.err
+
+
+def test_a_trunk_that_is_not_there(cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    trunk = cli.file(
+        "trunk.yaml", f"provider: sip\nhost: 127.0.0.1\nport: {port}\ntransport: tcp\nnumbers: ['+14155550100']"
+    )
+
+    result = refused(cli, ["run", cli.file("people.csv", GOOD), "--carrier", trunk])
+
+    assert "the carrier 'sip' cannot place calls" in result.err
+    assert "imported" not in result.err, "found out before a long file is read"
 
 
 def test_a_report_that_could_not_be_written_is_found_out_first(cli: Cli) -> None:

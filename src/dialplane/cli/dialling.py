@@ -38,7 +38,9 @@ async def dial_file(order: NewCampaign, *, fast: bool, report: Path, as_json: bo
     with interrupts() as signals:
         try:
             async with _fresh_app(order, fast=fast) as (app, reserved):
-                campaign_id = await make(app, order, rejects=rejects_path(report), plain=plain, id=reserved)
+                campaign_id = await make(
+                    app, order, rejects=rejects_path(report), plain=plain, id=reserved, at_once=True
+                )
                 await _begin(app, campaign_id)
                 return await _dial(app, campaign_id, signals, report=report, as_json=as_json)
         except asyncio.CancelledError:

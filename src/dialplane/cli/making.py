@@ -13,7 +13,8 @@ from dialplane.cli.errors import Stopped
 from dialplane.cli.live import ImportProgress
 from dialplane.cli.orders import NewCampaign
 from dialplane.cli.output import say
-from dialplane.errors import DialplaneError, Invalid
+from dialplane.engine.carriers import load_carrier
+from dialplane.errors import Conflict, DialplaneError, Invalid
 from dialplane.providers import build_agent, carrier_limits
 from dialplane.store.postgres import CONNECTION_FAULTS, sql
 
@@ -22,18 +23,25 @@ if TYPE_CHECKING:
     from dialplane.wiring import App
 
 
-async def make(app: App, order: NewCampaign, *, rejects: Path, plain: bool, id: int | None = None) -> int:
+async def make(
+    app: App, order: NewCampaign, *, rejects: Path, plain: bool, id: int | None = None, at_once: bool = False
+) -> int:
     """The id of a draft with all contacts of the file. `rejects`: written when no row at all can be called.
 
-    Raises Invalid, and then nothing was made; Stopped where a signal came, and then `--resume` finishes the import.
+    at_once: it is dialled from now on, so that its carrier has to be able to place calls.
+    Raises Invalid and Conflict, and then nothing was made; Stopped where a signal came, and then `--resume` finishes the
+    import.
     """
     required = _check(order)
     app.intake.check(order.file, required)
+    carrier_id = await app.add_carrier(order.carrier)
+    if at_once and order.starts_at is None:
+        await _check_carrier(app, carrier_id)
     campaign_id = await app.campaigns.create(
         id=id,
         name=order.name,
         agent_id=await app.add_agent(order.agent),
-        carrier_id=await app.add_carrier(order.carrier),
+        carrier_id=carrier_id,
         policies=order.policies,
     )
     stored = False
@@ -96,6 +104,12 @@ def _check(order: NewCampaign) -> frozenset[str]:
     settings = {name: value for name, value in order.carrier.items() if name not in ("provider", "name", "numbers")}
     carrier_limits(str(order.carrier.get("provider", "simulated")), settings)
     return frozenset() if order.agent is None else build_agent("scripted", order.agent).variables()
+
+
+async def _check_carrier(app: App, carrier_id: int) -> None:
+    record = await load_carrier(app.database, app.organization_id, carrier_id)
+    if (reason := await app.telephony.blocked(record)) is not None:
+        raise Conflict(f"the carrier '{record.name}' cannot place calls: {reason}")
 
 
 async def _discard(app: App, campaign_id: int) -> None:
