@@ -29,8 +29,7 @@ async def make(
     """The id of a draft with all contacts of the file. `rejects`: written when no row at all can be called.
 
     at_once: it is dialled from now on, so that its carrier has to be able to place calls.
-    Raises Invalid and Conflict, and then nothing was made; Stopped where a signal came, and then `--resume` finishes the
-    import.
+    Raises Invalid and Conflict, and then nothing was made; Stopped where a signal came: `--resume` finishes the import.
     """
     required = _check(order)
     app.intake.check(order.file, required)
