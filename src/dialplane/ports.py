@@ -51,7 +51,7 @@ class Clock(Protocol):
 class Line(Protocol):
     """An answered call as an agent sees it: words in, words out.
 
-    Both raise HungUp once the other side has gone; anything else they raise means that the agent could not work.
+    All raise HungUp once the other side has gone; anything else they raise means that the agent could not work.
     """
 
     async def say(self, text: str) -> float:
@@ -59,6 +59,9 @@ class Line(Protocol):
 
     async def hear(self, expected: tuple[str, ...] = ()) -> tuple[str, float] | None:
         """What the other side says next and when it began, or None for silence. `expected`: likely answers."""
+
+    async def transfer(self, to_number: str) -> bool:
+        """Hand the other side over to this number, E.164. True: the call is over for us; False: it goes on here."""
 
     async def hang_up(self) -> None:
         """End the call; what was said stands."""

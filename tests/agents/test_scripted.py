@@ -43,13 +43,15 @@ ANA = {"first_name": "Ana", "appointment_date": "Monday"}
 
 @dataclass
 class ScriptedLine:
-    """A person who answers what is written here, and hangs up after `patience` turns."""
+    """A person who answers what is written here, and hangs up after `patience` turns. takers: who takes it over."""
 
     answers: Sequence[str | None] = ()
     patience: int = 1000
     turns: int = 0
     asked: list[tuple[str, ...]] = field(default_factory=list)
     hung_up: bool = False
+    takers: Sequence[str] = ()
+    transfers: list[str] = field(default_factory=list)
 
     async def say(self, text: str) -> float:
         return self._turn()
@@ -59,6 +61,11 @@ class ScriptedLine:
         self.asked.append(expected)
         answer = self.answers[len(self.asked) - 1]
         return None if answer is None else (answer, at)
+
+    async def transfer(self, to_number: str) -> bool:
+        self._turn()
+        self.transfers.append(to_number)
+        return to_number in self.takers
 
     async def hang_up(self) -> None:
         self.hung_up = True
@@ -191,6 +198,79 @@ async def test_the_wish_stands_even_if_the_agent_fails_right_after() -> None:
     assert conversation.opted_out and line.hung_up
 
 
+DESK, MANAGER = "+14155550100", "+14155550101"
+HANDING_OVER = {
+    "greeting": "Hello {{first_name}}.",
+    "steps": [
+        {"say": "Can you come?", "gather": "comes", "expect": ["yes", "no"]},
+        {"say": "One moment.", "transfer": DESK, "failed": "Nobody is there, {{first_name}}."},
+        {"transfer": MANAGER},
+        {"say": "We will call again."},
+    ],
+    "goodbye": "Goodbye.",
+}
+
+
+@pytest.mark.asyncio
+async def test_a_call_that_is_handed_over_is_over_for_the_agent() -> None:
+    line = ScriptedLine(["yes"], takers=[DESK])
+
+    conversation = await ScriptedAgent.from_definition(HANDING_OVER).talk(line, ANA)
+
+    assert spoken(conversation)[-2:] == [("agent", "One moment."), ("agent", f"[transferred to {DESK}]")]
+    assert conversation.transcript[-1].at_seconds == conversation.transcript[-2].at_seconds
+    assert conversation.gathered == {"comes": "yes"}
+    assert line.transfers == [DESK] and not line.hung_up
+
+
+@pytest.mark.asyncio
+async def test_where_nobody_takes_over_the_conversation_goes_on() -> None:
+    line = ScriptedLine(["yes"])
+
+    conversation = await ScriptedAgent.from_definition(HANDING_OVER).talk(line, ANA)
+
+    said = [text for speaker, text in spoken(conversation) if speaker == "agent"]
+    assert said[2:] == ["One moment.", "Nobody is there, Ana.", "We will call again.", "Goodbye."]
+    assert line.transfers == [DESK, MANAGER] and line.hung_up
+
+
+@pytest.mark.asyncio
+async def test_who_hangs_up_meanwhile_has_not_been_handed_over() -> None:
+    line = ScriptedLine(["yes"], patience=4, takers=[DESK])
+
+    conversation = await ScriptedAgent.from_definition(HANDING_OVER).talk(line, ANA)
+
+    assert spoken(conversation)[-1] == ("agent", "One moment.") and line.transfers == []
+
+
+@pytest.mark.asyncio
+async def test_an_agent_may_say_nothing_and_hand_over() -> None:
+    conversation = await ScriptedAgent.from_definition({"steps": [{"transfer": DESK}]}).talk(
+        ScriptedLine(takers=[DESK]), {}
+    )
+
+    assert [(each.text, each.at_seconds) for each in conversation.transcript] == [(f"[transferred to {DESK}]", 0.0)]
+
+
+@pytest.mark.asyncio
+async def test_simulated_people_are_handed_over() -> None:
+    line = SimulatedLine(Profile(), "+15005550013", 1, talk_seconds=60)
+
+    conversation = await ScriptedAgent.from_definition({"greeting": "Hi.", "steps": [{"transfer": DESK}]}).talk(
+        line, {}
+    )
+
+    assert spoken(conversation) == [("agent", "Hi."), ("agent", f"[transferred to {DESK}]")]
+    with pytest.raises(HungUp):
+        await line.say("Are you still there?")
+    with pytest.raises(ConnectionError):
+        await SimulatedLine(Profile(), "+15005550013", 1, 3.0, broken=True).transfer(DESK)
+
+
+def test_what_is_said_when_nobody_takes_over_may_name_columns() -> None:
+    assert ScriptedAgent.from_definition(HANDING_OVER).variables() == {"first_name"}
+
+
 @pytest.mark.asyncio
 async def test_a_line_that_fails_is_no_hang_up() -> None:
     line = SimulatedLine(Profile(), "+15005550013", 1, 3.0, broken=True)
@@ -305,6 +385,15 @@ def asking(**step: Any) -> dict[str, Any]:
         (asking(say="?", gather="a", keys={"12": "yes"}), "step 2: `keys` has '12', which is no key"),
         (asking(say="?", gather="a", keys={"A": "yes"}), "step 2: `keys` has 'A', which is no key"),
         (asking(say="?", gather="a", keys=["yes"]), "step 2: `keys` must be a mapping"),
+        (asking(say="?", transfer="555-0100"), "step 2: `transfer` must be a number in E.164 .* not '555-0100'"),
+        (asking(say="?", transfer=14155550100), "step 2: `transfer` must be a number in E.164 .* not 14155550100"),
+        (asking(say="?", transfer="+1415555010a"), "step 2: `transfer` must be a number in E.164"),
+        (asking(say="?", transfer="+14155550100\n"), "step 2: `transfer` must be a number in E.164"),
+        (asking(say="?", transfer=None), "step 2: `transfer` must be a number in E.164"),
+        (asking(say="?", gather="a", transfer="+14155550100"), "step 2: `gather` and `transfer` do not go together"),
+        (asking(say="?", expect=["yes"], transfer="+14155550100"), "step 2: `expect` needs `gather`"),
+        (asking(say="?", failed="Sorry."), "step 2: `failed` needs `transfer`"),
+        (asking(transfer="+14155550100", failed=7), "step 2: `failed` must be text, not 7"),
         ({"greeting": "Hi", "opt_out": "stop"}, "opt_out: must be a mapping"),
         ({"greeting": "Hi", "opt_out": {"say": "Bye"}}, "opt_out: needs `phrases` .* or a `key`"),
         ({"greeting": "Hi", "opt_out": {"key": "99"}}, "opt_out: `key` must be a key of a telephone"),

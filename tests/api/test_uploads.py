@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import re
 import sys
+import wave
+from array import array
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -482,6 +485,72 @@ async def test_a_transcript_and_a_recording_by_the_token_of_their_call(site: Sit
     assert recording.headers["Content-Type"] in ("audio/x-wav", "audio/wav")
     assert recording.headers["Content-Disposition"] == "inline; filename*=UTF-8''call.wav"
     assert (await site.http.get(by_key["url"])).content == b"RIFF....WAVE"
+
+
+async def test_a_recording_comes_by_channel(
+    site: Site, database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    attempt = await called(site)
+    organization = site.organizations["default"]
+    agent, contact = array("h", range(50_000 // 2)), array("h", [-7]) * (50_000 // 2)
+    both = array("h", bytes(4 * len(agent)))
+    both[0::2], both[1::2] = agent, contact
+    with wave.open(str(tmp_path / "call.wav"), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(both.tobytes())
+    site.server.files.put(f"recordings/{organization}/call.wav", tmp_path / "call.wav")
+    async with database.connection() as connection:
+        await connection.execute("UPDATE attempt SET recording = $1", f"recordings/{organization}/call.wav")
+    path = f"/api/v1/public/download/workflow/{artifact_token(site.server.secrets, organization, attempt['uuid'])}"
+    key = f"recordings/{attempt['id']}.wav"
+
+    for query in ("", "?channel=both"):
+        whole = await site.http.get(f"{path}/recording{query}", follow_redirects=True)
+        assert whole.content == (tmp_path / "call.wav").read_bytes()
+    for channel, side in (("agent", agent), ("contact", contact), ("mono", None)):
+        by_token = await site.http.get(f"{path}/recording?channel={channel}", follow_redirects=True)
+        link = await site.call("GET", "/s3/signed-url", params={"key": key, "channel": channel, "inline": True})
+        by_key = await site.http.get(link["url"])
+        with wave.open(io.BytesIO(by_token.content)) as file:
+            assert (file.getnchannels(), file.getframerate(), file.getnframes()) == (1, 8000, len(agent))
+            heard = array("h", file.readframes(len(agent)))
+        assert heard == side if side else max(abs(h - (a - 7) / 2) for h, a in zip(heard, agent, strict=True)) <= 1
+        assert by_key.content == by_token.content
+        assert by_token.headers["Content-Length"] == str(len(by_token.content))
+        assert by_token.headers["Content-Disposition"] == f"attachment; filename*=UTF-8''call-{channel}.wav"
+        for forged in (changed(link["url"], channel="both"), changed(link["url"], channel=None)):
+            assert (await site.http.get(forged)).status_code == 403
+
+    async def link_of_store(*_: Any) -> str:
+        return "https://store.example/call.wav"
+
+    monkeypatch.setattr(site.server.files, "link", link_of_store)  # which knows the whole file alone
+    assert (await site.http.get(f"{path}/recording")).headers["Location"] == "https://store.example/call.wav"
+    ours = (await site.http.get(f"{path}/recording?channel=agent")).headers["Location"]
+    assert urlsplit(ours).path.startswith("/api/v1/files/")
+
+
+async def test_a_recording_that_is_no_stereo_wav_has_no_channels(site: Site, database: Database) -> None:
+    attempt = await called(site)
+    organization = site.organizations["default"]
+    mp3 = site.server.settings.home / "call.mp3"
+    mp3.write_bytes(b"ID3 and so on")
+    site.server.files.put("recordings/1/call.mp3", mp3)
+    async with database.connection() as connection:
+        await connection.execute("UPDATE attempt SET recording = 'recordings/1/call.mp3'")
+    path = f"/api/v1/public/download/workflow/{artifact_token(site.server.secrets, organization, attempt['uuid'])}"
+
+    refused = await site.http.get(f"{path}/recording?channel=agent", follow_redirects=True)
+    unknown = await site.http.get(f"{path}/recording?channel=left")
+    transcript = await site.http.get(f"{path}/transcript?channel=agent", follow_redirects=True)
+
+    assert refused.status_code == 400
+    assert refused.json() == {"detail": "this recording is no WAV file: there is channel=both alone"}
+    assert unknown.status_code == 422
+    assert transcript.text.startswith("[")
+    assert (await site.http.get(f"{path}/recording", follow_redirects=True)).content == b"ID3 and so on"
 
 
 async def test_a_token_that_is_not_ours_opens_nothing(site: Site) -> None:

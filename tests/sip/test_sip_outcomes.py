@@ -100,6 +100,7 @@ def test_a_trunk_may_mean_something_else_by_a_status() -> None:
         ("486 Busy Here", {}, "486 Busy Here"),
         (RESET, {"rang": True, "answered": True}, "hung up by the person called"),
         (RESET, {}, RESET),
+        ("rtp stream error", {"rang": True, "answered": True}, "no more sound came from the trunk"),
         (BY_US, {"rang": True, "answered": True, "ended_by_us": Disposition.ANSWERED}, "hung up by us"),
         (BY_US, {"rang": True, "ended_by_us": Disposition.NO_ANSWER}, "nobody answered"),
         (BY_US, {"ended_by_us": Disposition.NO_ANSWER}, NO_RESPONSE),

@@ -14,10 +14,11 @@ from dialplane.errors import Invalid
 from dialplane.ports import HungUp, Line
 
 AGENT_FIELDS = ("name", "greeting", "steps", "goodbye", "opt_out")
-STEP_FIELDS = ("say", "gather", "expect", "keys", "attempts", "no_match")
+STEP_FIELDS = ("say", "gather", "expect", "keys", "attempts", "no_match", "transfer", "failed")
 OPT_OUT_FIELDS = ("phrases", "key", "say")
 KEYS = "0123456789*#"
 MAX_STEPS, MAX_ATTEMPTS, MAX_OPTIONS = 200, 10, 50
+NUMBER = re.compile(r"\+[1-9][0-9]{4,14}")
 TEMPLATE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 
 DEFAULT_DEFINITION: Mapping[str, Any] = {
@@ -44,17 +45,22 @@ class MissingVariable(KeyError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing to say; with `gather` it is a question, put at most `attempts` times. keys: what each key answers."""
+    """One thing to say; with `gather` it is a question, put at most `attempts` times. keys: what each key answers.
 
-    say: str
+    transfer: the number to which the call is then handed over; failed: what is said where that does not work.
+    """
+
+    say: str = ""
     gather: str | None = None
     expect: tuple[str, ...] = ()  # empty: any answer will do
     keys: Mapping[str, str] = field(default_factory=dict)
     attempts: int = 2
     no_match: str = ""
+    transfer: str | None = None
+    failed: str = ""
 
     def texts(self) -> tuple[str, ...]:
-        return self.say, self.no_match
+        return self.say, self.no_match, self.failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +122,8 @@ class ScriptedAgent:
         talk = _Talk(line, rendered, self.opt_out)
         try:
             await self._hold(talk)
-            await line.hang_up()
+            if not talk.transferred:
+                await line.hang_up()
         except HungUp:
             pass  # what was said until then counts
         except Exception:
@@ -129,6 +136,8 @@ class ScriptedAgent:
         await talk.say(self.greeting)
         for step in self.steps:
             await talk.follow(step)
+            if talk.transferred:
+                return
             if talk.opted_out:
                 break
         else:
@@ -152,6 +161,7 @@ class _Talk:
     rendered: Mapping[str, str]
     opt_out: OptOut
     opted_out: bool = False
+    transferred: bool = False
     transcript: list[Utterance] = field(default_factory=list)
     gathered: dict[str, str] = field(default_factory=dict)
 
@@ -161,19 +171,29 @@ class _Talk:
 
     async def follow(self, step: Step) -> None:
         if step.gather is None:
-            return await self.say(step.say)
+            await self.say(step.say)
+            if step.transfer is not None:
+                await self._transfer(step.transfer, step.failed)
+            return
         for attempt in range(step.attempts):
             if attempt:
                 await self.say(step.no_match)
             await self.say(step.say)
             heard = await self._hear(step.expect)
             if self.opted_out:
-                return None
+                return
             answer = step.keys.get(heard.strip()) or understood(heard, step.expect)
             if answer is not None:
                 self.gathered[step.gather] = answer
-                return None
-        return None
+                return
+
+    async def _transfer(self, number: str, failed: str) -> None:
+        if not await self.line.transfer(number):
+            await self.say(failed)
+            return
+        self.transferred = True
+        at_seconds = self.transcript[-1].at_seconds if self.transcript else 0.0  # a line does not tell when
+        self.transcript.append(Utterance(speaker="agent", text=f"[transferred to {number}]", at_seconds=at_seconds))
 
     async def listen(self) -> None:
         """Whether they want no more calls; anything else that they say changes nothing."""
@@ -230,14 +250,19 @@ def _plain(text: str) -> str:
 
 def _step(value: object, place: str) -> Step:
     if not isinstance(value, Mapping):
-        raise Invalid(f"{place}: must be a mapping with at least `say`, not {value!r}")
+        raise Invalid(f"{place}: must be a mapping with at least `say` or `transfer`, not {value!r}")
     _known_only(value, STEP_FIELDS, place)
     say = _text(value.get("say", ""), place, "say")
-    if not say:
+    transfer = _number(value["transfer"], place) if "transfer" in value else None
+    if not say and transfer is None:
         raise Invalid(f"{place}: `say` is missing; write what the agent says")
     gather = _gather(value["gather"], place) if "gather" in value else None
     if gather is None and (useless := [name for name in ("expect", "keys", "attempts", "no_match") if name in value]):
         raise Invalid(f"{place}: `{useless[0]}` needs `gather`, the name under which the answer is reported")
+    if gather is not None and transfer is not None:
+        raise Invalid(f"{place}: `gather` and `transfer` do not go together; make two steps of them")
+    if transfer is None and "failed" in value:
+        raise Invalid(f"{place}: `failed` needs `transfer`, the number to which the call is handed over")
     return Step(
         say=say,
         gather=gather,
@@ -245,6 +270,8 @@ def _step(value: object, place: str) -> Step:
         keys=_keys(value["keys"], place) if "keys" in value else {},
         attempts=_attempts(value.get("attempts", 2), place),
         no_match=_text(value.get("no_match", ""), place, "no_match"),
+        transfer=transfer,
+        failed=_text(value.get("failed", ""), place, "failed"),
     )
 
 
@@ -268,6 +295,14 @@ def _text(value: object, place: str, name: str) -> str:
 def _gather(value: object, place: str) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[^\W\d]\w*", value):
         raise Invalid(f"{place}: `gather` must be a name of letters, digits and underscores, not {value!r}")
+    return value
+
+
+def _number(value: object, place: str) -> str:
+    if not isinstance(value, str) or not NUMBER.fullmatch(value):
+        raise Invalid(
+            f'{place}: `transfer` must be a number in E.164 and in quotes, such as "+14155550100", not {value!r}'
+        )
     return value
 
 

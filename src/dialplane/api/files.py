@@ -18,6 +18,7 @@ from dialplane.api.route import Route
 from dialplane.engine.artifacts import artifacts, attempt_of
 from dialplane.engine.uploads import UPLOADS, TooLarge, check_size
 from dialplane.errors import Conflict, DialplaneError, Invalid, NotFound
+from dialplane.voice.channels import channel_of
 from dialplane.wiring import App
 
 STALLED_SECONDS = 60
@@ -72,7 +73,7 @@ async def download_file(key: str, request: Request, server: ServerDep) -> Respon
             raise NotFound(f"there is no transcript {key}")
         return PlainTextResponse(found.transcript, headers=headers)
     content_type = await _content_type(app, key)
-    size, content = await server.files.stream(key)
+    size, content = await channel_of(*await server.files.stream(key), link.channel)
     return StreamingResponse(content, headers={**headers, "Content-Length": str(size)}, media_type=content_type)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -16,6 +17,7 @@ from dialplane.api.guard import API
 from dialplane.engine.artifacts import TRANSCRIPTS
 from dialplane.errors import NotFound
 from dialplane.secrets import Secrets
+from dialplane.voice.channels import Channel
 
 LONGEST_SECONDS = 900
 SIGNATURE = "signature"
@@ -25,13 +27,17 @@ Method = Literal["GET", "PUT"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """What a signed link allows. size: of the upload, where it was said; name: of the downloaded file."""
+    """What a signed link allows. size: of the upload, where it was said; name: of the downloaded file.
+
+    channel: of a recording; BOTH for every other file.
+    """
 
     organization_id: int
     key: str
     size: int | None
     name: str
     inline: bool
+    channel: Channel
 
 
 def base_url(request: Request) -> str:
@@ -56,17 +62,22 @@ async def download_link(
     name: str,
     inline: bool = False,
     seconds: int = LONGEST_SECONDS,
+    channel: Channel = Channel.BOTH,
 ) -> tuple[str, int]:
     """(URL, seconds that it works, a quarter of an hour at most): GET the file there; that it exists is not looked at.
 
     name, inline: how a browser is to keep or show it; an object store's own link goes by what the store knows.
+    channel: a store has the whole recording alone, so that a part of it always comes from here.
     """
     seconds = min(seconds, LONGEST_SECONDS)
-    if not key.startswith(TRANSCRIPTS):
+    if not key.startswith(TRANSCRIPTS) and channel is Channel.BOTH:
         stored = await server_of(request).files.link("GET", key, timedelta(seconds=seconds))
         if stored is not None:
             return stored, seconds
     shown = {"name": name} | ({"inline": "1"} if inline else {})
+    if channel is not Channel.BOTH:
+        path = PurePosixPath(name)
+        shown |= {"name": f"{path.stem}-{channel}{path.suffix}", "channel": channel.value}
     return _signed(request, "GET", organization_id, key, shown, seconds), seconds
 
 
@@ -101,6 +112,7 @@ def opened(request: Request, method: Method, key: str) -> Link:
         size=int(query["size"]) if "size" in query else None,
         name=query.get("name", ""),
         inline="inline" in query,
+        channel=Channel(query.get("channel", Channel.BOTH)),
     )
 
 

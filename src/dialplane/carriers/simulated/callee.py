@@ -65,6 +65,12 @@ class SimulatedLine:
         self._pass(len(text.split()))
         return text, began
 
+    async def transfer(self, to_number: str) -> bool:  # noqa: ARG002  (whoever it is answers)
+        """Nothing more is said here; whoever takes over talks until the call's talk time has passed."""
+        self._check()
+        self._down = True
+        return True
+
     async def hang_up(self) -> None:
         """Nothing more is said. The call keeps its talk time, which is a matter of seed and number alone."""
         self._down = True

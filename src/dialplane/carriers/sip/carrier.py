@@ -17,10 +17,11 @@ from uuid import UUID
 
 import structlog
 
+from dialplane.carriers.sip.failover import Way, by_preference, has_been_silent, is_trunk_fault
 from dialplane.carriers.sip.options import answers_options
 from dialplane.carriers.sip.outcomes import Closed, cause_of, disposition_of
 from dialplane.carriers.sip.phones import Phone, Phones, Told
-from dialplane.carriers.sip.trunk import Trunk
+from dialplane.carriers.sip.trunk import Trunk, settings_of_each
 from dialplane.core.attempt import Order
 from dialplane.core.disposition import REFUSALS, Disposition
 from dialplane.errors import CarrierRefused, CarrierUnavailable, PlacementUnknown
@@ -42,12 +43,16 @@ class AgentFailed(Exception):
 class SipCall:
     """A call of this process. first: set when the trunk has said anything; ended_by_us: why, if it was us.
 
-    held: events that wait for `place` to return. is_over: only its end is still to be told.
+    ways: which could still be asked. failed: how the last one failed, and what `place` raises then, until the next one
+    is asked. held: events that wait for `place` to return. is_over: only its end is still to be told.
     """
 
     order: Order
+    ways: list[Way]
+    way: Way
     phone: Phone
     first: asyncio.Future[None]
+    failed: tuple[Closed, Exception | None] | None = None
     call_id: str = ""
     placed_at: datetime | None = None
     ringing_at: datetime | None = None
@@ -69,11 +74,15 @@ class SipCarrier:
     """Implements ports.Carrier. A trunk remembers nothing: what its process does not know, nobody can tell."""
 
     def __init__(self, trunk: Trunk, settings: Mapping[str, Any], clock: Clock, files: Files) -> None:
+        """trunk: the first one, with the others; settings: of all of them, as they were given."""
         self.limits = trunk.limits()
-        self._trunk = trunk
+        self._records = trunk.record
+        self._ways = [
+            Way(each, Phones(alone, self._told, self._lost))
+            for each, alone in zip((trunk, *trunk.others), settings_of_each(settings), strict=True)
+        ]
         self._clock = clock
         self._files = files
-        self._phones = Phones(dict(settings), self._told, self._lost)
         self._calls: dict[str, SipCall] = {}
         self._ends: OrderedDict[str, Ended] = OrderedDict()  # of the latest calls, for who asks once more
         self._finishing: set[asyncio.Task[None]] = set()
@@ -85,45 +94,96 @@ class SipCarrier:
         self._receive = receive
 
     async def probe(self) -> str | None:
-        fault = missing(self._trunk)
-        if fault is not None or not self._trunk.probe:
+        """One trunk that answers is enough; the others are asked last at first, and are named in the log."""
+        if (fault := missing(self._ways[0].trunk)) is not None:
             return fault
-        return await answers_options(self._trunk)
+        asked = [way for way in self._ways if way.trunk.probe]
+        faults = dict(zip(asked, await asyncio.gather(*(answers_options(way.trunk) for way in asked)), strict=True))
+        silent = {way: why for way, why in faults.items() if why is not None}
+        if len(silent) == len(self._ways):
+            return "; ".join(silent.values())
+        for way, why in silent.items():
+            way.rest()
+            log.warning("sip.trunk_not_ready", host=way.trunk.host, port=way.trunk.port, why=why)
+        return None
 
     async def place(self, order: Order) -> str:
         loop = asyncio.get_running_loop()
         until = loop.time() + max(SPARE_SECONDS, order.limits.send_timeout_seconds - SPARE_SECONDS)
+        ways = by_preference(self._ways)
+        way, phone = await self._picked(order, ways, until)
+        call = SipCall(order=order, ways=ways, way=way, phone=phone, first=loop.create_future())
+        call.recording = self._recording_path(order.attempt_uuid) if self._records else None
+        self._calls[call.name] = call
         try:
-            async with asyncio.timeout_at(until):
-                phone = await self._phones.pick()
-        except TimeoutError:
-            raise CarrierUnavailable("no SIP process was ready in time") from None
+            self._dial(call, way, phone)
+            await asyncio.wait([call.first], timeout=until - loop.time())
+            while call.failed is not None:
+                await self._dial_next(call, until)
+                await asyncio.wait([call.first], timeout=until - loop.time())
+        finally:
+            call.is_placing = False
+            if call.failed is not None:
+                self._give_up(call)
+            loop.call_soon(self._tell_held, call)
+        if call.first.done():
+            call.first.result()  # raises what the trunk said
+        return call.call_id or call.name
+
+    async def _picked(self, order: Order, ways: list[Way], until: float) -> tuple[Way, Phone]:
+        """The first of `ways` that has a process to place it, taken from them. Raises CarrierRefused,
+        CarrierUnavailable: nothing may leave any more, or by none of them.
+        """
+        while True:
+            way = ways.pop(0)
+            try:
+                async with asyncio.timeout_at(until):
+                    phone = await way.phones.pick()
+            except TimeoutError:
+                raise CarrierUnavailable("no SIP process was ready in time") from None
+            except CarrierUnavailable:
+                way.rest()
+                if not ways:
+                    raise
+            else:
+                break
         if self._clock.now() > order.send_before + timedelta(seconds=order.limits.send_timeout_seconds):
             raise CarrierUnavailable("the order came too late: another worker may have sent it again")
-        call = SipCall(order=order, phone=phone, first=loop.create_future())
-        call.recording = self._recording_path(order.attempt_uuid) if self._trunk.record else None
-        self._calls[call.name] = call
+        return way, phone
+
+    def _dial(self, call: SipCall, way: Way, phone: Phone) -> None:
+        call.way, call.phone, call.failed, call.call_id = way, phone, None, ""
         phone.calls.add(call.name)
         call.placed_at = self._clock.now()
         phone.send(
             {
                 "do": "dial",
                 "call": call.name,
-                "from": order.from_number,
-                "to": self._trunk.address(order.to_number),
-                "headers": self._headers(order),
+                "from": call.order.from_number,
+                "to": way.trunk.address(call.order.to_number),
+                "headers": self._headers(call.order, way.trunk),
                 "record": str(call.recording) if call.recording else None,
             }
         )
         call.alarm = self._alarm(call, self.limits.ring_timeout_seconds, Disposition.NO_ANSWER)
+
+    async def _dial_next(self, call: SipCall, until: float) -> None:
+        """On another trunk, as long as there is time; else the failure of the last one stands."""
+        loop = asyncio.get_running_loop()
+        call.first = loop.create_future()
         try:
-            await asyncio.wait([call.first], timeout=until - loop.time())
-        finally:
-            call.is_placing = False
-            loop.call_soon(self._tell_held, call)
-        if call.first.done():
-            call.first.result()  # raises what the trunk said
-        return call.call_id or call.name
+            way, phone = await self._picked(call.order, call.ways, until)
+        except (CarrierRefused, CarrierUnavailable):
+            return self._give_up(call)
+        if call.ended_by_us is not None or loop.time() >= until:
+            return self._give_up(call)
+        return self._dial(call, way, phone)
+
+    def _give_up(self, call: SipCall) -> None:
+        assert call.failed is not None
+        (closed, fault), call.failed = call.failed, None
+        call.ways.clear()
+        self._closed(call, closed, fault=fault)
 
     async def lookup(self, order: Order) -> Lookup:
         uuid, name = order.attempt_uuid, str(order.attempt_uuid)
@@ -148,7 +208,7 @@ class SipCarrier:
         for call in self._calls.values():
             call.alarm()
             call.ended_by_us = call.ended_by_us or Disposition.CANCELED
-        await self._phones.close()
+        await asyncio.gather(*(way.phones.close() for way in self._ways))
         await asyncio.gather(*self._finishing)
         self._receive = lambda _: None
         if self._recordings is not None:
@@ -184,11 +244,10 @@ class SipCarrier:
         at = self._clock.now() + timedelta(seconds=seconds)
         return self._clock.call_at(at, lambda: self._end(call, why))
 
-    def _headers(self, order: Order) -> dict[str, str]:
-        headers = {**self._trunk.headers, ATTEMPT_HEADER: str(order.attempt_uuid)}
-        if self._trunk.asserted_identity:
-            number = self._trunk.written(order.from_number)
-            headers["P-Asserted-Identity"] = f"<sip:{number}@{self._trunk.host}>"
+    def _headers(self, order: Order, trunk: Trunk) -> dict[str, str]:
+        headers = {**trunk.headers, ATTEMPT_HEADER: str(order.attempt_uuid)}
+        if trunk.asserted_identity:
+            headers["P-Asserted-Identity"] = f"<sip:{trunk.written(order.from_number)}@{trunk.host}>"
         return headers
 
     def _recording_path(self, attempt_uuid: UUID) -> Path:
@@ -224,7 +283,7 @@ class SipCarrier:
                     self._not_kept(call, told["fault"])
                 closed = Closed(text=told["text"], soundless=told["soundless"])
                 self._closed(call, closed, recorded=told["recorded"])
-            case "said" | "heard" | "gone" | "failed":
+            case "said" | "heard" | "transferred" | "gone" | "failed":
                 if (answer := call.asked.get(told["id"])) is not None and not answer.done():
                     if told["told"] == "gone":
                         answer.set_exception(HungUp())
@@ -246,10 +305,18 @@ class SipCarrier:
         """fault: what `place` raises if it has not returned yet."""
         rang, answered = call.ringing_at is not None, call.answered_at is not None
         disposition = disposition_of(
-            closed, self._trunk.dispositions, rang=rang, answered=answered, ended_by_us=call.ended_by_us
+            closed, call.way.trunk.dispositions, rang=rang, answered=answered, ended_by_us=call.ended_by_us
         )
         if isinstance(fault, CarrierUnavailable):
             disposition = call.ended_by_us or Disposition.CARRIER_FAILED
+        at_fault = is_trunk_fault(closed, disposition, rang=rang or answered, ended_by_us=call.ended_by_us)
+        if at_fault or has_been_silent(disposition, closed, rang=rang):
+            call.way.rest()
+        if at_fault and call.is_placing and call.ways and not call.first.done():
+            call.failed = closed, fault
+            self._leave(call)
+            self._first(call)
+            return
         cause = cause_of(closed, rang=rang, answered=answered, ended_by_us=call.ended_by_us)
         if disposition in REFUSALS:
             fault = CarrierRefused(disposition, cause=cause, sip_status=closed.status)
@@ -314,10 +381,14 @@ class SipCarrier:
             else:
                 call.first.set_exception(fault)
 
-    def _over(self, call: SipCall) -> None:
-        call.is_over = True
+    def _leave(self, call: SipCall) -> None:
+        """Its process knows nothing more of it."""
         call.alarm()
         call.phone.calls.discard(call.name)
+
+    def _over(self, call: SipCall) -> None:
+        call.is_over = True
+        self._leave(call)
         for answer in list(call.asked.values()):
             if not answer.done():
                 answer.set_exception(HungUp())
@@ -351,6 +422,10 @@ class SipLine(Line):
     async def hear(self, expected: tuple[str, ...] = ()) -> tuple[str, float] | None:
         told = await self._carrier.ask(self._call, {"do": "hear", "expected": list(expected)})
         return None if told["text"] is None else (told["text"], float(told["at"]))
+
+    async def transfer(self, to_number: str) -> bool:
+        told = await self._carrier.ask(self._call, {"do": "transfer", "to": to_number})
+        return bool(told["done"])
 
     async def hang_up(self) -> None:
         self._carrier.end(self._call)

@@ -40,9 +40,10 @@ _STATUS = re.compile(r"([3-6]\d\d)\b")
 
 # What the operating system says where a request could not even leave: no address found, nobody at the port, no way.
 UNSENT: Final = ("Destination address required", "Connection refused", "Network is unreachable", "No route to host")
-HUNG_UP_BY_US, TIMED_OUT = "Rejected by user", "timed out"
+HUNG_UP_BY_US, TIMED_OUT, WITHOUT_RTP = "Rejected by user", "timed out", "rtp stream error"
 NO_RESPONSE: Final = "no response from the trunk"
 NO_SOUND: Final = "the trunk's answer agreed on no sound"
+SOUND_STOPPED: Final = "no more sound came from the trunk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,8 @@ def cause_of(closed: Closed, *, rang: bool, answered: bool, ended_by_us: Disposi
         return closed.text
     if closed.soundless:
         return NO_SOUND
+    if closed.text == WITHOUT_RTP:
+        return SOUND_STOPPED
     if not rang and ended_by_us is Disposition.NO_ANSWER:
         return NO_RESPONSE
     if ended_by_us is Disposition.NO_ANSWER:

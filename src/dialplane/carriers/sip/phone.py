@@ -1,8 +1,9 @@
 """`python -m dialplane.carriers.sip.phone`: a SIP stack in a process of its own, which JSON lines speak to.
 
-In: the trunk first, then dial, hang_up, say, hear, leave. Out: ready, sent, unsent, unclear, ringing, answered, closed,
-said, heard, gone, failed. It hangs up all its calls and ends when its standard input does. A signal that goes to
-everybody does not end it: the worker, which gets it too, lets its calls come to their end first.
+In: the trunk first, then dial, hang_up, say, hear, transfer, leave. Out: ready, sent, unsent, unclear, ringing,
+answered, closed, said, heard, transferred, gone, failed. It hangs up all its calls and ends when its standard input
+does. A signal that goes to everybody does not end it: the worker, which gets it too, lets its calls come to their end
+first.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from baresip import (
     Event,
     Runtime,
     StackEvent,
+    StaleHandleError,
     UserAgent,
 )
 
@@ -42,15 +44,20 @@ from dialplane.voice.recording import Recording
 from dialplane.voice.sound import FRAME_SECONDS, CallSound, Gone
 from dialplane.voice.speech import Speaker, SpeechFailed
 
-RTP_TIMEOUT_SECONDS: Final = 60
 SOUNDLESS_SECONDS: Final = 3.0  # from the answer on; then it has agreed on no sound
 NO_RESPONSE_SECONDS: Final = 33.0  # the stack itself gives up after 32 (RFC 3261, timer B) unless something has come
 PARTING_SECONDS: Final = NO_RESPONSE_SECONDS + 2
+TRANSFER_SECONDS: Final = 60.0  # within which the trunk has to say what became of it
+TRANSFERRED: Final = "Call transfered"  # the stack's own words, and below ours
+HANDED_OVER: Final = "transferred to another number"
 
 
 @dataclass(slots=True)
 class Line:
-    """A call here, and its sound once it is answered. unwanted: it is to be hung up as soon as that can be said."""
+    """A call here, and its sound once it is answered. unwanted: it is to be hung up as soon as that can be said.
+
+    transfer: who waits to hear that it has been handed over.
+    """
 
     name: str
     recording: Path | None
@@ -59,6 +66,7 @@ class Line:
     has_rung: bool = False
     unwanted: bool = False
     soundless: bool = False
+    transfer: int | None = None
     audio: StackAudio | None = None
     sound: CallSound | None = None
 
@@ -103,7 +111,13 @@ class Phone:
         runtime.subscribe(self._heard_of)
 
     def obey(self, order: Mapping[str, Any]) -> None:
-        does = {"dial": self._dial, "hang_up": self._hang_up, "say": self._say, "hear": self._hear}[order["do"]]
+        does = {
+            "dial": self._dial,
+            "hang_up": self._hang_up,
+            "say": self._say,
+            "hear": self._hear,
+            "transfer": self._transfer,
+        }[order["do"]]
         self._spawn(does(order))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -206,12 +220,14 @@ class Phone:
             tell(told="answered", call=line.name, call_id=event.call_id)
         elif event.event is Event.CALL_CLOSED:
             self._gone(line)
+            if line.transfer is not None and event.text == TRANSFERRED:
+                tell(told="transferred", call=line.name, id=line.transfer, done=True)  # before the end, which ends all
             recorded, fault = line.sound.close() if line.sound is not None else (False, "")
             tell(
                 told="closed",
                 call=line.name,
                 call_id=event.call_id,
-                text=event.text or "",
+                text=HANDED_OVER if event.text == TRANSFERRED else event.text or "",
                 soundless=line.soundless,
                 recorded=recorded,
                 fault=fault,
@@ -239,6 +255,24 @@ class Phone:
         assert line.call is not None
         with suppress(BaresipError):  # the other side was first: its end is on its way here
             await line.call.hangup()
+
+    async def _transfer(self, order: Mapping[str, Any]) -> None:
+        await self._answer(order, self._handed_over(order["call"], order["to"], order["id"]))
+
+    async def _handed_over(self, name: str, number: str, asked: int) -> dict[str, Any]:
+        line = self._lines.get(name)
+        if line is None or line.call is None:
+            raise Gone
+        line.transfer = asked
+        try:
+            await line.call.transfer(self._trunk.address(number), timeout=TRANSFER_SECONDS)
+        except StaleHandleError:
+            raise Gone from None
+        except BaresipError:
+            return {"told": "transferred", "done": False}
+        finally:
+            line.transfer = None
+        return {"told": "transferred", "done": True}  # which it has been told: this one comes after the end
 
     # --- sound -----------------------------------------------------------------------------------------------
 
@@ -332,12 +366,13 @@ async def main() -> None:
         signal.signal(everybodys, signal.SIG_IGN)
     reader = asyncio.StreamReader(limit=1 << 20)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    trunk = Trunk.from_settings(json.loads(await reader.readline())["trunk"])
+    start = json.loads(await reader.readline())
+    trunk = Trunk.from_settings(start["trunk"])
     runtime = Runtime()
     config = Config(
         net_interface=trunk.local_address,
         max_concurrent_calls=None,
-        rtp_timeout=RTP_TIMEOUT_SECONDS,
+        rtp_timeout=start["rtp_timeout_seconds"],
     )
     try:
         await runtime.start(config)

@@ -21,6 +21,7 @@ STARTS_PER_SECOND: Final = 15  # more, and ending calls takes longer than making
 MOST_PHONES: Final = 16
 READY_SECONDS: Final = 15.0
 LEAVING_SECONDS: Final = 5.0
+RTP_TIMEOUT_SECONDS: Final = 60  # without any sound, and a call is taken for dead
 LINE_BYTES: Final = 1 << 20
 
 Told = Mapping[str, Any]
@@ -66,7 +67,7 @@ class Phone:
             start_new_session=True,  # Ctrl-C at the terminal is for the worker, whose calls go on
             limit=LINE_BYTES,
         )
-        self.send({"trunk": trunk})
+        self.send({"trunk": trunk, "rtp_timeout_seconds": RTP_TIMEOUT_SECONDS})
         try:
             async with asyncio.timeout(READY_SECONDS):
                 first = await self._next()

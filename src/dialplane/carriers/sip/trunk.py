@@ -1,10 +1,10 @@
-"""Settings of a SIP trunk -> checked values: where it is, who we are to it, how numbers are written for it."""
+"""Settings of SIP trunks -> checked values: where it is, who we are to it, how numbers are written for it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from dialplane.carriers import settings as read
@@ -16,6 +16,10 @@ TRANSPORTS = ("udp", "tcp", "tls")
 CODECS = ("pcmu", "pcma")
 FORMATS = ("e164", "digits", "double_zero")
 LEAST_RING_SECONDS = 15.0  # 47 CFR 64.1200(a)(6): no unanswered call is ended sooner
+# Of calls, and not of where they go: a call that goes on to another trunk is the same call.
+OF_THE_CARRIER = (
+    "record", "speech", "hearing", "cps", "max_lines", "ring_timeout_seconds", "max_call_seconds", "slow_start",
+)  # fmt: skip
 _HOST = re.compile(r"[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\]")
 _WORD = re.compile(r"[^\s@:;<>\"?]+")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -29,6 +33,7 @@ class Trunk:
     dial: what follows `sip:` in the address that is called, with {number}, {host} and {port}.
     dispositions: what a status means on this trunk, where it is not what the standard says.
     local_address: of the interface to use; None: whichever leads there.
+    others: of the same carrier, in order of preference; this one comes before them.
     """
 
     host: str
@@ -57,14 +62,20 @@ class Trunk:
     ring_timeout_seconds: float = 45.0
     max_call_seconds: float = 1800.0
     slow_start: bool = True
+    others: tuple[Trunk, ...] = ()
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, object]) -> Self:
-        """The trunk that the `--carrier` YAML describes. Raises Invalid."""
-        given = read.mapping(settings, "top level", ("provider", *READERS))
-        if "host" not in given:
-            raise read.complaint("host", "is missing: the name or address of the trunk")
-        return cls(**{name: READERS[name](given[name], name) for name in READERS if name in given})
+        """The first of the trunks that the `--carrier` YAML describes. Raises Invalid."""
+        given = read.mapping(settings, "top level", ("provider", "trunks", *READERS))
+        common = _values(given)
+        if "trunks" not in given:
+            return cls(**_with_host(common, "host"))
+        first, *others = [
+            cls(**_with_host({**common, **_values(entry, f"trunks.{ordinal}.")}, f"trunks.{ordinal}.host"))
+            for ordinal, entry in enumerate(_entries(given["trunks"]), 1)
+        ]
+        return replace(first, others=tuple(others))
 
     def limits(self) -> CarrierLimits:
         return CarrierLimits(
@@ -82,6 +93,34 @@ class Trunk:
     def address(self, e164: str) -> str:
         """What is called."""
         return "sip:" + self.dial.format(number=self.written(e164), host=self.host, port=self.port)
+
+
+def settings_of_each(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of each trunk alone: what its entry says, and what stands beside `trunks` where it says nothing."""
+    common = {name: value for name, value in settings.items() if name != "trunks"}
+    return [{**common, **entry} for entry in settings.get("trunks", [{}])]
+
+
+def _entries(value: object) -> list[Mapping[str, object]]:
+    if not isinstance(value, list | tuple) or not value:
+        raise read.complaint("trunks", "must be a list of at least one trunk, such as [{host: sbc1.example}]")
+    known = [name for name in READERS if name not in OF_THE_CARRIER]
+    for ordinal, entry in enumerate(value, 1):
+        for name in OF_THE_CARRIER:
+            if isinstance(entry, Mapping) and name in entry:
+                raise read.complaint(f"trunks.{ordinal}.{name}", "is one for all trunks: write it beside `trunks`")
+        read.mapping(entry, f"trunks.{ordinal}", known)
+    return list(value)
+
+
+def _values(given: Mapping[str, object], where: str = "") -> dict[str, Any]:
+    return {name: READERS[name](given[name], f"{where}{name}") for name in READERS if name in given}
+
+
+def _with_host(values: dict[str, Any], name: str) -> dict[str, Any]:
+    if "host" not in values:
+        raise read.complaint(name, "is missing: the name or address of the trunk")
+    return values
 
 
 def _text(pattern: re.Pattern[str], what: str) -> Callable[[object, str], str]:

@@ -14,12 +14,13 @@ from dialplane.api.links import download_link, read_artifact_token
 from dialplane.api.route import Route
 from dialplane.engine.artifacts import Artifacts, artifacts
 from dialplane.errors import Invalid, NotFound
+from dialplane.voice.channels import Channel
 
 router = APIRouter(prefix="/public/download", tags=["files"], route_class=Route)
 
 
 class Artifact(StrEnum):
-    """The two last are the voices apart, which no carrier of this version records."""
+    """The two last are files of the voices apart, which no carrier of this version makes: see `channel`."""
 
     RECORDING = "recording"
     TRANSCRIPT = "transcript"
@@ -34,6 +35,7 @@ async def download_artifact(
     token: str,
     artifact_type: str,
     inline: Annotated[bool, Query(description="Show it in the browser")] = False,
+    channel: Annotated[Channel, Query(description="Of a stereo recording: who is heard")] = Channel.BOTH,
 ) -> RedirectResponse:
     """Leads to a link that works for a quarter of an hour; no API key is needed."""
     organization_id, attempt_uuid = read_artifact_token(server.secrets, token)
@@ -45,7 +47,9 @@ async def download_artifact(
     key = _key(found, Artifact(artifact_type))
     if key is None:
         raise NotFound(f"this call has no {artifact_type.replace('_', ' ')}")
-    url, _ = await download_link(request, organization_id, key, name=PurePosixPath(key).name, inline=inline)
+    name = PurePosixPath(key).name
+    side = channel if artifact_type == Artifact.RECORDING else Channel.BOTH
+    url, _ = await download_link(request, organization_id, key, name=name, inline=inline, channel=side)
     return RedirectResponse(url, 302)
 
 

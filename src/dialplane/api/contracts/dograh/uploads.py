@@ -17,6 +17,7 @@ from dialplane.api.links import LONGEST_SECONDS, download_link, upload_link
 from dialplane.api.route import Route
 from dialplane.engine.artifacts import artifacts, attempt_of
 from dialplane.errors import Invalid, NotFound
+from dialplane.voice.channels import Channel
 from dialplane.wiring import App
 
 LARGEST_ID = 2**63 - 1
@@ -97,12 +98,14 @@ async def create_download_url(
         int, Query(ge=1, le=LARGEST_ID, description="Seconds; more than 900 are 900")
     ] = LONGEST_SECONDS,
     inline: Annotated[bool, Query(description="Show it in the browser")] = False,
+    channel: Annotated[Channel, Query(description="Of a stereo recording: who is heard")] = Channel.BOTH,
     storage_backend: Annotated[str | None, Query(max_length=100, description="There is one, whatever it says")] = None,  # noqa: ARG001
 ) -> SignedUrl:
     """A link to download a file, without a key."""
     found = await _find(app, key)
+    side = channel if OF_RUN.fullmatch(key) else Channel.BOTH
     url, seconds = await download_link(
-        request, app.organization_id, found.key, name=found.name, inline=inline, seconds=expires_in
+        request, app.organization_id, found.key, name=found.name, inline=inline, seconds=expires_in, channel=side
     )
     return SignedUrl(url=url, expires_in=seconds)
 
