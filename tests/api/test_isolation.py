@@ -62,6 +62,7 @@ async def furnished(site: Site) -> dict[str, Any]:
         "workflow_uuid": workflow["workflow_uuid"],
         "uuid": workflow["workflow_uuid"],
         "run_id": run["id"],
+        "call_id": run["id"],
         "config_id": carrier_id,
         "number_id": number["id"],
         "trunk_id": 1,
