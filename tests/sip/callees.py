@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ SCENARIOS = Path(__file__).with_name("scenarios")
 EXAMPLES = Path(__file__).parents[2] / "examples" / "callees"
 HOST = "127.0.0.1"
 missing = [program for program in ("sipp", "flite") if shutil.which(program) is None]
+missing += [module for module in ("baresip", "pocketsphinx") if find_spec(module) is None]
 needs_programs = pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 

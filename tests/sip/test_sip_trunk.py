@@ -173,6 +173,7 @@ async def test_what_is_not_installed_is_said_before_anybody_is_called(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("dialplane.carriers.sip.carrier.find_spec", lambda module: module)
     carrier = SipCarrier(trunk(probe=False), {}, RealClock(), LocalFiles(tmp_path))
 
     assert "flite is not installed" in (await carrier.probe() or "")

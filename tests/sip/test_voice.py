@@ -108,6 +108,7 @@ async def test_a_key_stops_what_is_being_said_and_is_heard_next() -> None:
     assert await sound.hear(6) == ("1", pytest.approx(1.0))
 
 
+@needs_programs
 @pytest.mark.asyncio
 async def test_a_key_that_is_pressed_while_we_listen_is_the_answer() -> None:
     sound = CallSound(FakeAudio(), None)
@@ -123,6 +124,7 @@ async def test_a_key_that_is_pressed_while_we_listen_is_the_answer() -> None:
 # --- hearing --------------------------------------------------------------------------------------
 
 
+@needs_programs
 @pytest.mark.asyncio
 async def test_silence_is_heard_after_its_time_and_not_before() -> None:
     sound = CallSound(FakeAudio(), None)
@@ -236,6 +238,7 @@ async def test_sound_that_comes_in_bursts_loses_nothing_and_is_never_far_behind(
     assert len(sound._came) <= MOST_BEHIND * FRAME_BYTES
 
 
+@needs_programs
 @pytest.mark.asyncio
 async def test_the_end_of_a_call_ends_what_waits_for_it() -> None:
     sound = CallSound(FakeAudio(), None)

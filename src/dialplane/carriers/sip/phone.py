@@ -20,7 +20,7 @@ from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from baresip import (
     Account,
@@ -184,7 +184,7 @@ class Phone:
             password=trunk.password,
             auth_user=trunk.auth_user or trunk.user or None,
             reg_interval=600 if trunk.register else 0,
-            transport=trunk.transport,  # type: ignore[arg-type]
+            transport=cast(Any, trunk.transport),
             audio_codecs=trunk.codecs,
             registrar=trunk.outbound_proxy or None,
         )
