@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import pytest
 from actor import Actor, acting
 from newcomer import Newcomer
-from served import Served, data_folder, serving
+from served import Served, data_folder, serving, until
 
 
 @pytest.fixture(scope="session")
 def served() -> Iterator[Served]:
-    """What `make serve` starts."""
+    """What `make serve` starts; its worker is heard of a moment after it listens, and a single call wants one."""
     with data_folder() as home, serving(home) as served:
+        until(lambda: "dialplane_workers 1.0" in served.http.get(f"{served.url}/metrics").text, "its worker is there")
         yield served
 
 

@@ -67,6 +67,7 @@ def test_a_call_is_made_and_followed_to_its_end(nexa: User) -> None:
     agent = nexa.agent()
 
     made = nexa.call_once(agent)
+    assert "call_id" in made, made
     until(lambda: nexa.act("calls.get", made["call_id"])["status"] == "completed", "the call is over")
     call = nexa.act("calls.get", made["call_id"])
     listed = nexa.act("calls.list", agent_id=agent["id"], page=1, limit=30)
