@@ -26,6 +26,8 @@ FROM unnest(ARRAY[
     'campaign_log',
     'virtual_run',
     'person',
+    'invitation',
+    'audit_entry',
     'api_key',
     'idempotent_request',
     'upload',
@@ -35,6 +37,7 @@ FROM unnest(ARRAY[
     'delivery',
     'call_note',
     'forecast',
+    'sound',
     'job_begin'
 ]) WITH ORDINALITY AS tenant (name, place)
 ORDER BY place;

@@ -17,6 +17,7 @@ from dialplane.config import Settings
 from dialplane.engine.jobs import install
 from dialplane.ports import Clock
 from dialplane.store.postgres import Database
+from dialplane.web.site import add_pages
 from dialplane.wiring import Server
 
 FREE_APPS: list[FastAPI] = []  # their routes take longer to build than most tests to run
@@ -29,11 +30,17 @@ async def install_once(database: Database) -> None:
             await install(database)
 
 
+def _routes() -> FastAPI:
+    app = build_routes()
+    add_pages(app)
+    return app
+
+
 @asynccontextmanager
 async def opened(database: Database, settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Site]:
     server = Server(settings, database, clock or RealClock(), settings.carrier_logs)
     await install_once(database)
-    app = FREE_APPS.pop() if FREE_APPS else build_routes()
+    app = FREE_APPS.pop() if FREE_APPS else _routes()
     attach(app, server)
     http = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     serving = asyncio.create_task(http.serve())

@@ -31,6 +31,7 @@ NO_TENANT = {
     "find_key",
     "find_organization",
     "find_person",
+    "find_invitation",
     "forget_workers",
     "leave",
     "live_workers",

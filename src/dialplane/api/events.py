@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -68,7 +69,7 @@ async def campaign_events(
 ) -> EventSourceResponse:
     """What happens in this campaign, from now on or from the event with this id on; and its progress, at once."""
     await app.campaigns.get(campaign_id)
-    return await _stream(request, app, campaign_id, last_seen or last_event_id, kinds)
+    return await events_of(request, app, campaign_id, last_seen or last_event_id, kinds)
 
 
 @router.get("/events", response_class=EventSourceResponse, responses=STREAM)
@@ -80,12 +81,13 @@ async def organization_events(
     kinds: Kinds = [],  # noqa: B006
 ) -> EventSourceResponse:
     """The same for all campaigns of the organization; progress is of those in which something happens."""
-    return await _stream(request, app, None, last_seen or last_event_id, kinds)
+    return await events_of(request, app, None, last_seen or last_event_id, kinds)
 
 
-async def _stream(
-    request: Request, app: App, campaign_id: int | None, last_event_id: str, kinds: list[str]
+async def events_of(
+    request: Request, app: App, campaign_id: int | None, last_event_id: str, kinds: Sequence[str] = ()
 ) -> EventSourceResponse:
+    """The stream of one campaign, or of all of the organization, from this event on or from now on."""
     hub: Hub = request.app.state.hub
     resumed = bool(last_event_id)
     position = Position.parse(last_event_id) if resumed else await Events(app.database, app.organization_id).now()

@@ -53,15 +53,15 @@ async def _serve(host: str, port: int, workers: int) -> None:
     import structlog  # noqa: PLC0415
     import uvicorn  # noqa: PLC0415
 
-    from dialplane.api.application import build_api  # noqa: PLC0415
     from dialplane.cli.children import Children  # noqa: PLC0415
+    from dialplane.web.site import build_site  # noqa: PLC0415
     from dialplane.wiring import open_server  # noqa: PLC0415
 
     log = structlog.get_logger()
     with interrupts() as signals:
         async with open_server(settings(), on_wait=say_waiting, max_connections=CONNECTIONS) as server:
-            await server.prepare()
-            app = build_api(server)
+            organization_id = await server.prepare()
+            app = build_site(server)
             http = uvicorn.Server(
                 uvicorn.Config(
                     app, host=host, port=port, log_config=None, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="on"
@@ -77,6 +77,9 @@ async def _serve(host: str, port: int, workers: int) -> None:
             children.start()
             log.info("server.started", address=listening.result(), workers=workers)
             output.say(f"Dialplane listens on {listening.result()}")
+            if (token := await server.people.invite_first(organization_id)) is not None:
+                reached_at = server.settings.public_url or listening.result()
+                output.say(f"Open this link to become its first administrator: {reached_at}/welcome?token={token}")
 
             def stop(_: int) -> None:
                 http.should_exit = True

@@ -32,3 +32,13 @@ RETURNING id;
 -- Sign-ins that have ended; keys stay, for the record.
 DELETE FROM api_key
 WHERE organization_id = :organization_id AND kind = 'login' AND (expires_at < :before OR revoked_at < :before);
+
+-- name: end_logins(organization_id, person_id, kept, now)!
+-- All sign-ins of a person but this one.
+UPDATE api_key SET revoked_at = :now
+WHERE organization_id = :organization_id AND person_id = :person_id AND kind = 'login' AND revoked_at IS NULL
+  AND id IS DISTINCT FROM :kept;
+
+-- name: set_login_role(organization_id, person_id, role)!
+UPDATE api_key SET role = :role
+WHERE organization_id = :organization_id AND person_id = :person_id AND kind = 'login';

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from ipaddress import IPv6Address, ip_address, ip_network
-from math import ceil
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from dialplane.api.access import CallerDep, OwnerApp, ServerDep, ViewerApp
-from dialplane.api.rate import Guesses
+from dialplane.api.guessing import check_pace, guesses_of
 from dialplane.api.route import Route
 from dialplane.api.shapes import HIGHEST_ID, Id
 from dialplane.engine import keys
@@ -101,7 +99,7 @@ async def sign_up(new: SignUp, request: Request, server: ServerDep) -> Session:
     """Make a person and an organization of their own, with the examples."""
     if not server.settings.signup:
         raise HTTPException(403, "Signup is disabled; DIALPLANE_SIGNUP=on allows it")
-    _check_pace(request, new.email)
+    check_pace(request, new.email)
     person = await server.people.sign_up(new.email, new.password, new.name or "")
     await server.provision(person.organization_id)
     return await _session(server, person)
@@ -110,11 +108,11 @@ async def sign_up(new: SignUp, request: Request, server: ServerDep) -> Session:
 @router.post("/auth/login")
 async def sign_in(given: SignIn, request: Request, server: ServerDep) -> Session:
     """A token for 30 days."""
-    _check_pace(request, given.email)
+    check_pace(request, given.email)
     person = await server.people.sign_in(given.email, given.password)
     if person is None:
         raise HTTPException(401, "Invalid email or password")
-    _guesses(request).right(given.email.lower())
+    guesses_of(request).right(given.email.lower())
     return await _session(server, person)
 
 
@@ -218,24 +216,3 @@ def _user(person: Person) -> User:
         provider_id=str(person.uuid),
         role=person.role,
     )
-
-
-def _check_pace(request: Request, email: str) -> None:
-    wait = _guesses(request).wait_seconds(_origin(request), email.lower())
-    if wait:
-        raise HTTPException(429, "too many tries; Retry-After says when to go on", {"Retry-After": str(ceil(wait))})
-
-
-def _guesses(request: Request) -> Guesses:
-    guesses: Guesses = request.app.state.guesses
-    return guesses
-
-
-def _origin(request: Request) -> str:
-    """The address that asks; of IPv6 the network, of which one home has a whole one."""
-    host = request.client.host if request.client else ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    return str(ip_network(f"{address}/64", strict=False)) if isinstance(address, IPv6Address) else host
