@@ -6,7 +6,7 @@ WORKDIR /source
 RUN python -m venv /opt/dialplane
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
-RUN /opt/dialplane/bin/pip install --no-cache-dir -c constraints.txt '.[sip,voice]'
+RUN /opt/dialplane/bin/pip install --no-cache-dir -c constraints.txt '.[sip,voice,flac]'
 
 FROM python:3.11-slim-bookworm
 # flite speaks on calls over SIP.

@@ -15,7 +15,7 @@ TABLE ?=
 SEEDS ?= 5000
 SCALE ?= 20
 SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
-CLIENTS := vapi-3 vapi-1 dialnexa
+CLIENTS := vapi-3 vapi-1 dialnexa sippy
 
 # Where it is set, each of the hundreds of commands that tests run compiles the whole package anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -63,12 +63,14 @@ $(VENV)/.core: pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.core
 	$(PIP) -c constraints.txt -e '.[test]'
-	$(PIP) -c constraints.txt -e '.[sip,voice]' || echo "sip and voice could not be installed: their tests are skipped"
+	$(PIP) -c constraints.txt -e '.[sip,voice,flac]' || echo "sip, voice and flac could not be installed: their tests are skipped"
 	touch $@
 
-# Other products' own clients, for the tests of their contracts: each in an environment of its own, for they want older
-# libraries than the server has. Those that cannot be downloaded are skipped by name.
-$(VENV)/clients/%/.made: tests/api/clients/%.txt | $(VENV)/.test
+# Other products' own clients, for the tests of their contracts, and another SIP stack that is called: each in an
+# environment of its own, for they want other libraries than the server has. Those that cannot be downloaded are skipped
+# by name.
+vpath %.txt tests/api/clients tests/sip
+$(VENV)/clients/%/.made: %.txt | $(VENV)/.test
 	rm -rf $(@D)
 	$(BIN)/python -m venv $(@D)
 	if $(@D)/bin/pip install --quiet --disable-pip-version-check -r $<; then touch $@; \

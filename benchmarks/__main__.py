@@ -27,6 +27,8 @@ NAMES = (
     "cold_start",
     "requests",
     "sip",
+    "sip_hosts",
+    "pages",
 )
 
 

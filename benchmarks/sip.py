@@ -104,7 +104,7 @@ class Calls:
             while len(self._ended) < CALLS:
                 await asyncio.sleep(0.1)
         await self._carrier.close()
-        heard = [_heard(self._folder / end.recording) for end in self._ended.values() if end.recording]
+        heard = [heard_back(self._folder / end.recording) for end in self._ended.values() if end.recording]
         return [
             figure("sip_calls", up, "calls", baseline=CALLS, target=f"{CALLS} after {SECONDS} s", met=up == CALLS),
             figure("sip_processes", phones, "processes", target="reported"),
@@ -149,7 +149,7 @@ async def _talk(line: Line) -> None:
         return
 
 
-def _heard(recording: Path) -> float:
+def heard_back(recording: Path) -> float:
     """Of the tenths of a second in which we spoke, those in which it came back within half a second."""
     with wave.open(str(recording)) as file:
         samples = array("h", file.readframes(file.getnframes()))

@@ -58,13 +58,17 @@ class StoredFiles:
     async def stream(self, key: str) -> tuple[int, AsyncIterator[bytes]]:
         with self._reading(key):
             found = await obstore.get_async(self._store, key)
+        return found.meta["size"], self._chunks(key, found)
 
-        async def chunks() -> AsyncIterator[bytes]:
-            with self._reading(key):
-                async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
-                    yield bytes(chunk)
+    async def part(self, key: str, start: int, stop: int) -> AsyncIterator[bytes]:
+        with self._reading(key):
+            found = await obstore.get_async(self._store, key, options={"range": (start, stop)})
+        return self._chunks(key, found)
 
-        return found.meta["size"], chunks()
+    async def _chunks(self, key: str, found: obstore.GetResult) -> AsyncIterator[bytes]:
+        with self._reading(key):
+            async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
+                yield bytes(chunk)
 
     async def size(self, key: str) -> int | None:
         try:

@@ -51,11 +51,23 @@ class Clock(Protocol):
 class Line(Protocol):
     """An answered call as an agent sees it: words in, words out.
 
-    All raise HungUp once the other side has gone; anything else they raise means that the agent could not work.
+    first_word_seconds: from the answer until the agent began to speak; None: it has not, or nobody was there to hear.
+    All methods raise HungUp once the other side has gone; anything else they raise means that the agent could not work.
     """
 
-    async def say(self, text: str) -> float:
-        """Speak, return when it has been said: the seconds since the answer at which it began."""
+    @property
+    def first_word_seconds(self) -> float | None: ...
+
+    async def say(self, text: str, sound: str | None = None) -> float:
+        """Speak, return when it has been said: the seconds since the answer at which it began.
+
+        sound: the name of a recording of it among the organization's, for a line that has sound.
+        """
+
+    async def announce(self, text: str) -> float | None:
+        """Say that the call is recorded, to the end whatever keys are pressed, and record from then on. As `say`; None:
+        it is not recorded by this carrier, and nothing was said.
+        """
 
     async def hear(self, expected: tuple[str, ...] = ()) -> tuple[str, float] | None:
         """What the other side says next and when it began, or None for silence. `expected`: likely answers."""
@@ -113,13 +125,15 @@ class Lookup(StrEnum):
     KNOWN = "known"  # it was placed; its events, past ones included, now come to the one who asked
     NEVER_PLACED = "never_placed"  # certain: nothing was placed under this id
     CANNOT_TELL = "cannot_tell"
+    CUT_OFF = "cut_off"  # certain: what carried it has died, and nobody here can talk on it any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarrierLimits:
     """What the carrier allows and how long its calls may take; the engine paces and sets deadlines by it.
 
-    slow_start: begin with few lines after start, resume and window opening.
+    slow_start: begin with few lines after start, resume and window opening. carries_sound: of real telephones, whose
+    people hear it when nobody speaks.
     """
 
     cps: float | None = None
@@ -128,6 +142,7 @@ class CarrierLimits:
     ring_timeout_seconds: float = 60.0
     max_call_seconds: float = 3600.0
     slow_start: bool = True
+    carries_sound: bool = True
 
 
 class Carrier(Protocol):
@@ -219,6 +234,14 @@ class Screening(Protocol):
 # --- agent ---------------------------------------------------------------------------------------
 
 
+class TalkBroken(Exception):
+    """The agent could not go on. Its text is the failure's; conversation: what was said and gathered until then."""
+
+    def __init__(self, failure: Exception, conversation: Conversation) -> None:
+        super().__init__(str(failure) or type(failure).__name__)
+        self.conversation = conversation
+
+
 class Agent(Protocol):
     """What talks to the person who answers."""
 
@@ -229,7 +252,10 @@ class Agent(Protocol):
         """Names of the data that it gathers, in order: columns of the report."""
 
     async def talk(self, line: Line, variables: Mapping[str, str]) -> Conversation:
-        """Hold the conversation; an early end by the other side (HungUp) still returns what was said."""
+        """Hold the conversation; an early end by the other side (HungUp) still returns what was said.
+
+        Raises TalkBroken for what goes wrong on the line; anything else before the first word.
+        """
 
 
 class Agents(Protocol):
@@ -259,6 +285,9 @@ class Files(Protocol):
 
     async def stream(self, key: str) -> tuple[int, AsyncIterator[bytes]]:
         """How many bytes it has, and the content in chunks. Raises NotFound before the first one."""
+
+    async def part(self, key: str, start: int, stop: int) -> AsyncIterator[bytes]:
+        """Its bytes from `start` on, up to `stop` exclusive, in chunks. Raises NotFound before the first one."""
 
     async def size(self, key: str) -> int | None:
         """In bytes; None where there is none."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dialplane.agents.assistant import ASSISTANT, AssistantAgent, is_assistant, read_assistant
+from dialplane.agents.script import sounds_of
 from dialplane.agents.scripted import ScriptedAgent
 from dialplane.agents.workflow import WorkflowAgent, is_graph, read_graph
 from dialplane.carriers.simulated import Profile, SimulatedCarrier
@@ -90,7 +91,8 @@ def read_agent(definition: Mapping[str, Any]) -> Reading:
             draft=script.silence,
         )
     agent = ScriptedAgent.from_definition(definition)
-    return Reading(kind=SCRIPTED, definition=definition, variables=agent.variables())
+    sounds = sounds_of(definition)
+    return Reading(kind=SCRIPTED, definition=definition, variables=agent.variables(), sounds=sounds)
 
 
 class LoadedAgents:

@@ -24,6 +24,7 @@ from dialplane.carriers.simulated import (
 )
 from dialplane.clocks import RealClock, VirtualClock
 from dialplane.config import Settings
+from dialplane.core.campaign import CampaignState
 from dialplane.core.retention import Retention
 from dialplane.engine import agents, catalog
 from dialplane.engine.adapters import OpenCarriers
@@ -44,12 +45,16 @@ from dialplane.engine.forecasts import Forecasts, made_apart
 from dialplane.engine.intake import Imported, Intake
 from dialplane.engine.jobs import FORECAST, IMPORT, JobQueue, Jobs, install
 from dialplane.engine.keys import ensure_key
+from dialplane.engine.mending import Mending
 from dialplane.engine.people import People
 from dialplane.engine.reports import Reports
+from dialplane.engine.results import Results
 from dialplane.engine.retention import campaigns_over, purge, purge_virtual_runs
 from dialplane.engine.sealing import Sealer
 from dialplane.engine.single_calls import SingleCalls
+from dialplane.engine.sounds import Sounds
 from dialplane.engine.telephony import Telephony
+from dialplane.engine.timeline import Timelines
 from dialplane.engine.uploads import Uploads
 from dialplane.engine.webhooks import Webhooks
 from dialplane.engine.worker import Only, Worker
@@ -75,7 +80,7 @@ from dialplane.providers import (
     read_agent,
 )
 from dialplane.secrets import Secrets
-from dialplane.store.embedded import attach, limit_logs
+from dialplane.store.embedded import attach, describe, limit_logs
 from dialplane.store.postgres import Database, sql
 
 if TYPE_CHECKING:
@@ -113,11 +118,15 @@ class App:
     screening: Screening
     logs: Path  # of the simulated carrier
     library: Library
+    sounds: Sounds
     directory: Directory
     corrections: Corrections
     call_book: CallBook
     explanations: Explanations
     forecasts: Forecasts
+    results: Results
+    mending: Mending
+    timelines: Timelines
 
     def worker(
         self,
@@ -185,6 +194,16 @@ class App:
         if done is None:
             raise Conflict("another process has finished this import")
         return done
+
+    async def start(self, campaign_id: int) -> None:
+        """Begin to call; one that is paused goes on. As `Campaigns.start` and `resume`."""
+        campaign = await self.campaigns.get(campaign_id)
+        if campaign.state is CampaignState.PAUSED:
+            await self.campaigns.resume(campaign_id)
+        else:
+            await self.campaigns.start(campaign_id)
+        if campaign.importing is not None and not campaign.source:
+            await self.jobs.enqueue_import(campaign_id)  # begun by a command, which may be gone
 
     async def discard(self, campaign_id: int) -> None:
         """Delete a draft, its contacts and the copies of its files. Raises NotFound, InvalidTransition."""
@@ -264,6 +283,11 @@ class Server:
             await self.screening.close()
 
     @cached_property
+    def folders(self) -> list[Path]:
+        """Where this installation writes. Raises EnvironmentFault."""
+        return folders(self.settings)
+
+    @cached_property
     def people(self) -> People:
         return People(self.database)
 
@@ -307,7 +331,8 @@ class Server:
         contacts = Contacts(database, clock, organization_id, campaigns)
         telephony = Telephony(database, clock, organization_id, campaigns, self.carriers, self.sealer, kept_limits)
         caller_numbers = CallerNumbers(database, clock, organization_id, campaigns)
-        library = Library(database, clock, organization_id, read_agent)
+        sounds = Sounds(database, clock, self.files, organization_id)
+        library = Library(database, clock, organization_id, read_agent, sounds)
         intake = Intake(database, clock, self.files, organization_id)
         return App(
             settings=self.settings,
@@ -341,11 +366,15 @@ class Server:
             screening=LoadedScreening(lambda: self.screening),
             logs=self.logs,
             library=library,
+            sounds=sounds,
             directory=Directory(database, organization_id),
             corrections=Corrections(database, clock, organization_id),
             call_book=CallBook(database, clock, organization_id),
             explanations=Explanations(database, clock, organization_id),
             forecasts=Forecasts(database, clock, organization_id, campaigns, partial(carrier_limits, SIMULATED)),
+            results=Results(database, clock, organization_id, campaigns),
+            mending=Mending(database, self.files, organization_id, contacts),
+            timelines=Timelines(database, clock, organization_id),
         )
 
     def deliveries(self) -> Deliveries:
@@ -462,3 +491,9 @@ async def open_app(
 def assemble(settings: Settings, database: Database, clock: Clock, organization_id: int, logs: Path) -> App:
     """The application of one organization on a database that is open; its carriers are the caller's to close."""
     return Server(settings, database, clock, logs).of(organization_id)
+
+
+def folders(settings: Settings) -> list[Path]:
+    """Where an installation writes. Raises EnvironmentFault."""
+    database = [] if settings.database_url is not None else [describe(settings.home).folder]
+    return [*database, settings.home, settings.files_folder, settings.carrier_logs]

@@ -13,13 +13,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialplane.agents import scripted
+from dialplane.agents import script, scripted
 from dialplane.agents.scripted import DEFAULT_DEFINITION, MissingVariable, ScriptedAgent, render, understood
 from dialplane.carriers.simulated.callee import SimulatedLine
 from dialplane.carriers.simulated.profile import Profile
 from dialplane.core.attempt import Conversation
 from dialplane.errors import Invalid
-from dialplane.ports import HungUp
+from dialplane.ports import HungUp, TalkBroken
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "reminder.yaml"
 COLUMNS = {"phone_number", "first_name", "last_name", "appointment_date", "appointment_time", "city", "timezone"}
@@ -53,7 +53,7 @@ class ScriptedLine:
     takers: Sequence[str] = ()
     transfers: list[str] = field(default_factory=list)
 
-    async def say(self, text: str) -> float:
+    async def say(self, text: str, sound: str | None = None) -> float:
         return self._turn()
 
     async def hear(self, expected: tuple[str, ...] = ()) -> tuple[str, float] | None:
@@ -186,7 +186,7 @@ async def test_a_message_without_a_question_listens_for_it_all_the_same(heard: s
 @pytest.mark.asyncio
 async def test_the_wish_stands_even_if_the_agent_fails_right_after() -> None:
     class Fails(ScriptedLine):
-        async def say(self, text: str) -> float:
+        async def say(self, text: str, sound: str | None = None) -> float:
             if text == NO_MORE["say"]:
                 raise ConnectionError("no speech")
             return await super().say(text)
@@ -275,8 +275,31 @@ def test_what_is_said_when_nobody_takes_over_may_name_columns() -> None:
 async def test_a_line_that_fails_is_no_hang_up() -> None:
     line = SimulatedLine(Profile(), "+15005550013", 1, 3.0, broken=True)
 
-    with pytest.raises(ConnectionError):
+    with pytest.raises(TalkBroken, match="carries no sound") as broken:
         await ScriptedAgent.from_definition(DEFAULT_DEFINITION).talk(line, {})
+    assert isinstance(broken.value.__cause__, ConnectionError)
+
+
+@dataclass
+class BreakingLine(ScriptedLine):
+    """Carries no sound any more after `patience` turns."""
+
+    def _turn(self) -> float:
+        if self.turns == self.patience:
+            raise ConnectionError
+        return ScriptedLine._turn(self)
+
+
+@pytest.mark.asyncio
+async def test_what_was_said_and_gathered_outlives_a_line_that_fails() -> None:
+    line = BreakingLine(["yes"], patience=4)
+
+    with pytest.raises(TalkBroken, match="ConnectionError") as broken:
+        await ScriptedAgent.from_definition(HANDING_OVER).talk(line, ANA)
+
+    kept = broken.value.conversation
+    assert [text for _, text in spoken(kept)] == ["Hello Ana.", "Can you come?", "yes", "One moment."]
+    assert kept.gathered == {"comes": "yes"}
 
 
 @pytest.mark.asyncio
@@ -350,10 +373,55 @@ def test_the_example_goes_with_the_example_contacts() -> None:
     assert agent.fields() == ("confirmed", "note")
 
 
+@pytest.mark.asyncio
+async def test_each_text_that_has_a_recording_is_said_with_it() -> None:
+    heard: list[tuple[str, str | None]] = []
+
+    class Listening(ScriptedLine):
+        async def say(self, text: str, sound: str | None = None) -> float:
+            heard.append((text, sound))
+            return await super().say(text)
+
+    step = {"say": said("Coming?"), "gather": "coming", "expect": ["yes"], "no_match": said("Sorry?")}
+    definition = {
+        "greeting": said("Hi."),
+        "steps": [step],
+        "goodbye": "Bye.",
+        "opt_out": {"key": 9, "say": said("No.")},
+    }
+    agent = ScriptedAgent.from_definition(definition)
+    await agent.talk(Listening([None, "yes"]), {})
+    await agent.talk(Listening(["9"]), {})
+
+    hi, coming, sorry = (("Hi.", "Hi.wav"), ("Coming?", "Coming?.wav"), ("Sorry?", "Sorry?.wav"))
+    assert heard == [hi, coming, sorry, coming, ("Bye.", None), hi, coming, ("No.", "No.wav")]
+
+
+def said(text: str) -> dict[str, str]:
+    return {"text": text, "sound": f"{text.rstrip('.')}.wav"}
+
+
+def test_the_recordings_of_a_definition_are_found_with_their_places_and_renamed() -> None:
+    step = {"say": said("Coming?"), "gather": "sound", "expect": ["yes"]}
+    definition = {
+        "greeting": said("Hi."),
+        "steps": [{"say": "Hello."}, step],
+        "opt_out": {"key": 9, "say": said("No.")},
+    }
+
+    found = script.sounds_of(definition)
+    renamed = script.with_sounds(definition, {name: f"kept {name}" for _, name in found})
+
+    places = [("agent, greeting", "Hi.wav"), ("agent, step 2, say", "Coming?.wav"), ("agent, opt_out, say", "No.wav")]
+    assert found == places
+    assert script.sounds_of(renamed) == [(place, f"kept {name}") for place, name in places]
+    assert renamed["steps"][1] == {**step, "say": {"text": "Coming?", "sound": "kept Coming?.wav"}}
+
+
 def test_a_bare_yes_in_yaml_is_the_word_yes() -> None:
     definition = yaml.safe_load('steps: [{say: "Coming?", gather: coming, expect: [yes, no, 2]}]')
 
-    assert ScriptedAgent.from_definition(definition).steps[0].expect == ("yes", "no", "2")
+    assert ScriptedAgent.from_definition(definition).script.steps[0].expect == ("yes", "no", "2")
 
 
 def asking(**step: Any) -> dict[str, Any]:
@@ -403,6 +471,11 @@ def asking(**step: Any) -> dict[str, Any]:
         ),
         ({"greeting": "Hi", "steps": ["Hello"]}, "step 1: must be a mapping"),
         (["Hello"], "agent: must be a mapping"),
+        ({"greeting": {"text": "Hi."}}, "agent, greeting: `sound` must name a recording"),
+        ({"greeting": {"sound": "hi.wav"}}, "agent, greeting: `text` is missing"),
+        (asking(say={"text": "Hi", "sund": "hi.wav"}), "step 2, say: unknown field 'sund'; did you mean 'sound'"),
+        (asking(say={"text": "Hi {{name}}", "sound": "hi.wav"}), "step 2, say: a recording says the same to everybody"),
+        ({"greeting": "Hi", "opt_out": {"key": 9, "say": {"text": "Bye", "sound": 9}}}, "opt_out, say: `sound` must"),
     ],
 )
 def test_a_wrong_definition_is_refused_with_its_fix(definition: Any, complaint: str) -> None:

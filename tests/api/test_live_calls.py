@@ -52,6 +52,28 @@ async def test_one_call_of_several_is_ended_and_the_others_go_on(site: Site) -> 
     assert over["state"] == "ended", "it stays as it is"
 
 
+@pytest.mark.parametrize("verb", ["pause", "cancel"])
+async def test_a_campaign_that_stops_hangs_up_its_calls_only_when_asked_to(site: Site, verb: str) -> None:
+    campaign = await started(site, numbers(2), carrier=LONG_CALLS)
+    other = await started(site, numbers(1, first=3_000_000), carrier=LONG_CALLS)
+    async with site.working():
+        await live(site, 3)
+        if verb == "pause":
+            assert (await site.call("POST", f"/campaign/{campaign}/pause"))["state"] == "paused"
+            await asyncio.sleep(1.5)  # longer than the hanging up takes
+            assert len(await live(site, 3)) == 3
+            await site.call("POST", f"/campaign/{campaign}/resume")
+
+        await site.call("POST", f"/campaign/{campaign}/{verb}?end_calls=true")
+
+        (left,) = await live(site, 1)
+        assert left["campaign_id"] == other
+        runs = (await site.call("GET", f"/campaign/{campaign}/runs"))["runs"]
+        assert {run["disposition"] for run in runs} == {"answered"} and len(runs) == 2
+        await site.call("POST", f"/campaign/{other}/cancel?end_calls=true")
+        await live(site, 0)
+
+
 async def test_calls_of_others_are_not_there(site: Site) -> None:
     await site.join("other")
     await started(site, numbers(1), carrier=LONG_CALLS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,9 @@ from site_of import CALLS, Site
 from benchmarks.filling import BIG, fill
 from dialplane.config import Settings
 from dialplane.core.campaign import Policies
+from dialplane.engine.contact_book import END, EXAMINED
 from dialplane.engine.grouping import MOST_COUNTED
+from dialplane.engine.keys import Role
 from dialplane.store.postgres import Connection, Database
 from dialplane.wiring import App
 
@@ -117,17 +120,9 @@ async def _requests_read_counters_and_pages(site: Site, watched: WatchedDatabase
     for request in requests:
         watched.asked.clear()
         await site.call("GET", request)
-        asked = list(watched.asked)
-        assert asked, request
-        for statement, arguments in asked:
-            if statement.lstrip().upper().startswith(("SELECT", "WITH", "--")):
-                async with Database.connection(watched) as connection:
-                    explained = await connection.fetchval(
-                        f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments, timeout=60
-                    )
-                most = MOST_COUNTED if request == f"{path}/why" else MOST_ROWS
-                if found := faults(json.loads(explained)[0]["Plan"], most):
-                    slow[f"{request}: {statement[:200]}"] = found
+        most = MOST_COUNTED if request == f"{path}/why" else MOST_ROWS
+        slow |= await _slow(watched, request, most)
+    slow |= await _slow_pages(site, watched, campaign_id)
 
     progress = await site.call("GET", f"{path}/progress")
     assert (progress["total"], progress["contacts"]["reached"]) == (CONTACTS, CONTACTS * 2 // 3)
@@ -135,6 +130,57 @@ async def _requests_read_counters_and_pages(site: Site, watched: WatchedDatabase
     assert (runs["total_count"], runs["runs"][0]["id"]) == (CONTACTS, CONTACTS)
     assert slow == {}
     assert await _faults_of_turns(watched, app, campaign_id) == {}
+
+
+async def _slow(watched: WatchedDatabase, request: str, most: int) -> dict[str, list[str]]:
+    """What is wrong with the statements of the request that was answered last."""
+    slow = {}
+    asked = list(watched.asked)
+    assert asked, request
+    for statement, arguments in asked:
+        if statement.lstrip().upper().startswith(("SELECT", "WITH", "--")):
+            async with Database.connection(watched) as connection:
+                explained = await connection.fetchval(
+                    f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments, timeout=60
+                )
+            if found := faults(json.loads(explained)[0]["Plan"], most):
+                slow[f"{request}: {statement[:200]}"] = found
+    return slow
+
+
+async def _slow_pages(site: Site, watched: WatchedDatabase, campaign_id: int) -> dict[str, list[str]]:
+    """The same of the pages that people look at. A search looks at a part of the contacts, and says that it did."""
+    people = site.server.people
+    token = await people.invite(site.organizations["default"], Role.VIEWER)
+    session = await people.session(await people.join(token, "vera@example.org", "correct horse battery"))
+    headers = {"Cookie": f"dialplane_session={session.key}"}
+    slow = {}
+    contacts = f"/campaigns/{campaign_id}/contacts"
+    pages = {
+        contacts: "+12122000001",
+        f"{contacts}?after=900000": "+12122900001",
+        f"{contacts}?before={END}": "+12123000000",
+        f"{contacts}?before=500000": "+12122499999",
+        f"{contacts}?search=12122500000": "+12122500000",
+        f"{contacts}?search=nobody": "looked at 200,000 of the campaign's 1,000,000 contacts",
+        f"{contacts}?state=removed&before={END}": "and found none",
+        f"{contacts}?disposition=answered&state=waiting": "+12122000003",
+        f"{contacts}/500000": "Attempt 1",
+        "/calls": "+12123000000",
+        "/calls?before=500001": "+12122500000",
+        "/calls?number=%2B12122500000": "/calls/500000",
+        "/calls/500000": "Call to +12122500000",
+    }
+    for page, shown in pages.items():
+        watched.asked.clear()
+        answer = await site.http.get(page, headers=headers)
+        assert answer.status_code == 200 and shown in answer.text.replace("\n", " "), (page, answer.text)
+        slow |= await _slow(watched, page, EXAMINED if "?" in page else MOST_ROWS)
+    began = time.monotonic()
+    answer = await site.http.get(f"/campaigns/{campaign_id}/results", headers=headers, timeout=60)
+    print(f"results of {CONTACTS:,} attempts were counted in {time.monotonic() - began:.1f} s")
+    assert answer.status_code == 200 and "666,667" in answer.text
+    return slow
 
 
 async def _faults_of_turns(watched: WatchedDatabase, app: App, campaign_id: int) -> dict[str, list[str]]:

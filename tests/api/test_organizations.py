@@ -71,3 +71,18 @@ async def test_what_is_no_limit_is_refused(site: Site) -> None:
 
     assert slow["detail"].startswith("cps must be above 0")
     assert (await site.call("GET", "/organizations/limits"))["max_lines"] == 100
+
+
+async def test_an_organization_keeps_recordings_for_as_long_as_it_says(site: Site) -> None:
+    before = await site.call("GET", "/organizations/retention")
+    assert before == {"recordings": None, "recordings_kept": "forever", "warnings": []}
+
+    for text, said in (("30d", "30d"), ("36h", "36h"), ("48h", "2d"), (None, None)):
+        kept = await site.call("PUT", "/organizations/retention", json={"recordings": text})
+        assert (kept["recordings"], kept["recordings_kept"]) == (said, said or "forever")
+        assert await site.call("GET", "/organizations/retention") == kept
+    refused = await site.call("PUT", "/organizations/retention", status=400, json={"recordings": "soon"})
+    assert "recordings must be like 90d or 12h" in refused["detail"]
+    operator = await site.join("default", Role.OPERATOR)
+    await site.call("PUT", "/organizations/retention", key=operator, status=403, json={"recordings": "1h"})
+    assert (await site.call("GET", "/organizations/retention", of="other"))["recordings"] is None

@@ -13,6 +13,7 @@ from array import array
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -28,6 +29,8 @@ from dialplane.core.campaign import Policies
 from dialplane.engine.keys import Role
 from dialplane.errors import NotFound
 from dialplane.store.postgres import Database
+from dialplane.voice.flac import encode
+from dialplane.voice.recording import Recording
 from dialplane.wiring import App
 
 pytestmark = pytest.mark.asyncio
@@ -523,6 +526,30 @@ async def test_a_recording_comes_by_channel(
         for forged in (changed(link["url"], channel="both"), changed(link["url"], channel=None)):
             assert (await site.http.get(forged)).status_code == 403
 
+    (run,) = (await site.call("GET", "/workflow/1/runs"))["runs"]
+    whole_run = await site.call("GET", f"/workflow/1/runs/{run['id']}")
+    vapi = {"Authorization": f"Bearer {site.keys['default']}"}
+    for dograh, words, channel in (("user", "customer", "contact"), ("bot", "assistant", "agent")):
+        expected = (await site.http.get(f"{path}/recording?channel={channel}", follow_redirects=True)).content
+        link = await site.call("GET", "/s3/signed-url", params={"key": run[f"{dograh}_recording_url"]})
+        metadata = await site.call("GET", "/s3/file-metadata", params={"key": run[f"{dograh}_recording_url"]})
+        assert (await site.http.get(link["url"])).content == expected and metadata["metadata"]["size"] is None
+        by_artifact = await site.http.get(whole_run[f"{dograh}_recording_public_url"], follow_redirects=True)
+        assert by_artifact.content == expected
+        side = f"/vapi/call/{attempt['uuid']}/{words}-recording"
+        assert (await site.http.get(side, headers=vapi, follow_redirects=True)).content == expected
+    artifact = (await site.http.get(f"/vapi/call/{attempt['uuid']}", headers=vapi)).json()["artifact"]
+    links = {"stereo": artifact["recording"]["stereoUrl"], "mono": artifact["recording"]["mono"]["combinedUrl"]}
+    for word, url in links.items():
+        expected = (await site.http.get(url, follow_redirects=True)).content
+        named = f"/vapi/call/{attempt['uuid']}/{word}-recording"
+        assert (await site.http.get(named, headers=vapi, follow_redirects=True)).content == expected
+        with wave.open(io.BytesIO(expected)) as file:
+            assert file.getnchannels() == (2 if word == "stereo" else 1)
+    assert artifact["stereoRecordingUrl"] == links["stereo"]
+    video = await site.http.get(f"/vapi/call/{attempt['uuid']}/video-recording", headers=vapi)
+    assert video.status_code == 404
+
     async def link_of_store(*_: Any) -> str:
         return "https://store.example/call.wav"
 
@@ -530,6 +557,33 @@ async def test_a_recording_comes_by_channel(
     assert (await site.http.get(f"{path}/recording")).headers["Location"] == "https://store.example/call.wav"
     ours = (await site.http.get(f"{path}/recording?channel=agent")).headers["Location"]
     assert urlsplit(ours).path.startswith("/api/v1/files/")
+
+
+@pytest.mark.skipif(find_spec("soundfile") is None, reason="not installed: soundfile")
+async def test_a_flac_recording_comes_as_it_is_or_one_side_of_it_as_wav(
+    site: Site, database: Database, tmp_path: Path
+) -> None:
+    attempt = await called(site)
+    organization = site.organizations["default"]
+    agent, contact = array("h", range(20_000)), array("h", [-7]) * 20_000
+    recording = Recording(tmp_path / "call.wav")
+    recording.add(agent.tobytes(), contact.tobytes())
+    recording.close()
+    encode(tmp_path / "call.wav", tmp_path / "call.flac")
+    site.server.files.put(f"recordings/{organization}/call.flac", tmp_path / "call.flac")
+    async with database.connection() as connection:
+        await connection.execute("UPDATE attempt SET recording = $1", f"recordings/{organization}/call.flac")
+    path = f"/api/v1/public/download/workflow/{artifact_token(site.server.secrets, organization, attempt['uuid'])}"
+
+    both = await site.http.get(f"{path}/recording", follow_redirects=True)
+    one = await site.http.get(f"{path}/recording?channel=agent", follow_redirects=True)
+    metadata = await site.call("GET", "/s3/file-metadata", params={"key": f"recordings/{attempt['id']}.wav"})
+
+    assert both.content == (tmp_path / "call.flac").read_bytes() and "flac" in both.headers["Content-Type"]
+    assert metadata["metadata"]["content_type"] == "audio/flac" and metadata["metadata"]["name"] == "call.flac"
+    with wave.open(io.BytesIO(one.content)) as file:
+        assert array("h", file.readframes(20_000)) == agent
+    assert one.headers["Content-Type"] == "audio/wav" and one.headers["Content-Disposition"].endswith("call-agent.wav")
 
 
 async def test_a_recording_that_is_no_stereo_wav_has_no_channels(site: Site, database: Database) -> None:

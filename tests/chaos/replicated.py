@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debian_postgres import PostgresServer
-from network import Machine, Network
+
+from benchmarks.network import Machine, Network
 
 # Nothing here outlives the host: what a commit waits for is the other server, not a disk.
 SETTINGS = {"listen_addresses": "*", "fsync": "off"}

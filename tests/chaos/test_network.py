@@ -1,7 +1,8 @@
 """A campaign dialled from four machines while workers are killed, frozen and cut off, and the primary is lost for good.
 
-Each worker, the primary and its synchronous standby have a machine of their own: see `network`. DIALPLANE_CHAOS_SEED
-repeats a run's faults (never quite their instants); DIALPLANE_CHAOS_SCALE=0.2 makes it a fifth as long.
+Each worker, the primary and its synchronous standby have a machine of their own: see `benchmarks.network`.
+DIALPLANE_CHAOS_SEED repeats a run's faults (never quite their instants); DIALPLANE_CHAOS_SCALE=0.2 makes it a fifth as
+long.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 from checks import never_more_lines_than, read_log
 from debian_postgres import NEEDS_POSTGRESQL
-from network import NEEDS_NAMESPACES, Machine, Network
+from namespaces import NEEDS_NAMESPACES
 from promises import (
     FROZEN_LATENESS,
     average_pace,
@@ -30,6 +31,7 @@ from promises import (
 from replicated import Replicated
 from stage import DIALPLANE, Fault, Process, Stage, ended, numbers, scale, seed
 
+from benchmarks.network import Machine, Network
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.retry import RetryPolicy
 from dialplane.engine.reconciler import SILENCE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Cli:
-    """`dialplane` in a folder of its own."""
+    """`dialplane` in a folder of its own. through: what a command begins with, such as one that enters a namespace."""
 
     folder: Path
     env: dict[str, str]
+    through: Sequence[str] = ()
 
     def __call__(self, *arguments: str | Path, **env: str) -> Result:
         done = subprocess.run(
-            [EXECUTABLE, *map(str, arguments)],
+            [*self.through, EXECUTABLE, *map(str, arguments)],
             cwd=self.folder,
             env=self.env | env,
             capture_output=True,
@@ -53,7 +54,7 @@ class Cli:
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """The command, running."""
         return subprocess.Popen(
-            [EXECUTABLE, *map(str, arguments)],
+            [*self.through, EXECUTABLE, *map(str, arguments)],
             cwd=self.folder,
             env=self.env,
             stdout=subprocess.PIPE,

@@ -36,6 +36,16 @@ def test_create_makes_a_draft_with_its_policies(cli: Cli) -> None:
     assert (shown["settings"]["cps"], shown["settings"]["max_concurrency"]) == (2.5, 7)
 
 
+def test_a_campaign_shows_how_many_of_those_who_answered_were_abandoned(cli: Cli) -> None:
+    done = cli("run", cli.contacts("+15005550006", "+15005550013"), "--fast", "--max-retries", "0", "--json").json
+    campaign = str(done["campaign_id"])
+
+    (day,) = cli("campaign", "show", campaign, "--json").json["abandoned_calls"]
+
+    assert (day["answered"], day["abandoned"], day["rate"]) == (2, 1, 0.5)
+    assert f"1 of 2 answered calls (50.0 %) on {day['day']}" in cli("campaign", "show", campaign).out
+
+
 def test_the_list_is_newest_first_with_counts(cli: Cli) -> None:
     older, newer = draft(cli, "+14155550140", name="older"), draft(cli, "+14155550140", JANE, name="newer")
 
@@ -58,6 +68,28 @@ def test_update_changes_what_is_given_and_nothing_else(cli: Cli) -> None:
     assert settings["window"]["timezone"] == "contact"
     assert settings["window"]["slots"][0]["start"] == "09:00"
     assert (settings["retry"]["max_retries"], settings["retry"]["delay_seconds"]) == (5, 3600)
+
+
+def test_recording_is_a_setting_of_the_campaign(cli: Cli) -> None:
+    campaign = draft(cli, JANE, recording="announced", announcement="We record.")
+    assert "announced: We record." in cli("campaign", "show", campaign).out
+
+    assert cli("campaign", "update", campaign, "--recording", "off").code == 0
+
+    settings = cli("campaign", "show", campaign, "--json").json["settings"]
+    assert settings["recording"] == {"mode": "off", "announcement": "We record."}
+    assert cli("campaign", "update", campaign, "--recording", "loud").code == 2
+    refused = cli("campaign", "update", campaign, "--announcement", "Hello {{name}}")
+    assert refused.code == 2 and "the same for everybody" in refused.err
+
+
+def test_a_campaign_that_is_paused_may_hang_up(cli: Cli) -> None:
+    campaign = draft(cli, JANE)
+    cli("campaign", "start", campaign)
+
+    assert cli("campaign", "pause", campaign, "--end-calls").out.strip() == f"campaign {campaign} is paused"
+    assert cli("campaign", "cancel", campaign, "--end-calls").code == 0
+    assert "paused, and its calls hung up" in cli("campaign", "log", campaign).out
 
 
 def test_a_draft_moves_through_its_states(cli: Cli) -> None:

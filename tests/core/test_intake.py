@@ -114,6 +114,33 @@ def test_a_message_about_many_columns_stays_short() -> None:
         Columns.of([f"c{position}" for position in range(500)])
 
 
+def test_columns_go_by_the_names_that_were_given_instead_of_the_headers() -> None:
+    columns = Columns.of(["Telefon", "Name", "Name", ""], ["phone_number", "first", "", "note"])
+
+    assert columns.phone == 0
+    assert columns.variables == ((1, "first"), (3, "note"))
+    assert columns.position("name") is None
+    assert missing_columns(columns, ["first", "Name", "column_3"]) == ["Name", "column_3"]
+
+
+def test_a_row_with_a_column_that_is_left_out_keeps_the_others() -> None:
+    contact = decide(
+        Row(2, ("+4930", "Ana", "secret")),
+        Columns.of(["a", "b", "c"], ["phone", "name", ""]),
+        read_number=plus_only,
+        default_region=None,
+        known_zone=ZONES.__contains__,
+    )
+
+    assert isinstance(contact, NewContact)
+    assert contact.variables == {"name": "Ana"}
+
+
+def test_as_many_names_as_columns_have_to_be_given() -> None:
+    with pytest.raises(Invalid, match="1 names were given for the 2 columns"):
+        Columns.of(["phone", "name"], ["phone"])
+
+
 def test_an_unnamed_column_is_named_by_its_place_and_kept_where_it_holds_data() -> None:
     assert contact("phone|name|", "+4930|Ana|VIP").variables == {"name": "Ana", "column_3": "VIP"}
     assert contact("phone|name|", "+4930|Ana|").variables == {"name": "Ana"}

@@ -9,12 +9,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from bench import ALL_ANSWER, Bench, numbers
+from bench import ALL_ANSWER, Bench, OpenBench, numbers
 
 from dialplane.clocks import RealClock
 from dialplane.config import Settings
 from dialplane.core.retention import Retention
 from dialplane.engine.jobs import install
+from dialplane.engine.retention import keep_recordings
 from dialplane.store.postgres import Database, sql
 from dialplane.wiring import Server
 
@@ -50,6 +51,27 @@ async def aged(bench: Bench, table: str, column: str, days: int, where: str = "t
 async def ask(bench: Bench, question: str) -> Any:
     async with bench.app.database.connection() as connection:
         return await connection.fetchval(question)
+
+
+async def test_an_organization_keeps_recordings_no_longer_than_it_wants_to(live: Bench, open_bench: OpenBench) -> None:
+    theirs = await open_bench(RealClock(), organization="other")
+    for bench in (live, theirs):
+        await completed(bench, numbers(2))
+    async with live.app.database.connection() as connection:
+        await connection.execute("UPDATE attempt SET recording = 'recordings/' || id || '.wav'")
+    await aged(live, "attempt", "ended_at", 10)
+    await keep_recordings(live.app.database, live.app.organization_id, timedelta(days=11))
+    assert (await purged(live))["recordings"] == 0, "for ever, and as long as that"
+
+    await keep_recordings(live.app.database, live.app.organization_id, timedelta(days=9))
+    assert (await purged(live))["recordings"] == 2
+    left = f"SELECT count(*) FROM attempt WHERE recording <> '' AND organization_id = {theirs.app.organization_id}"
+    assert await ask(live, left) == 2
+
+    await keep_recordings(live.app.database, theirs.app.organization_id, timedelta(days=365))
+    assert (await purged(live, recordings=timedelta(days=9)))["recordings"] == 2, (
+        "the installation's time is the longest"
+    )
 
 
 # --- transcripts ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from bench import ALL_ANSWER, ALL_BUSY, FAST_CALLS, START, Bench, numbers
 
+from dialplane.core.abandon import AbandonRule
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.reason import Reason
 from dialplane.core.retry import RetryPolicy
@@ -142,6 +143,21 @@ async def test_paused_by_its_breaker(bench: Bench) -> None:
 
     assert told(answer) == ("breaker", "command", None)
     assert answer.holds[0].text.endswith("too many calls failed: 5 of the last 5 calls failed")
+    resumed = bench.now
+    await bench.app.campaigns.resume(campaign)
+    await bench.run(campaign)
+    assert await called(bench, campaign, numbers(6)[5]) == [resumed]
+
+
+async def test_paused_by_its_rate_of_abandoned_calls(bench: Bench) -> None:
+    slow = {**ALL_ANSWER, "ring_seconds": 1, "talk_seconds": 5, "first_word_seconds": 3}
+    campaign = await bench.started(numbers(6), carrier=slow, max_lines=1, abandon=AbandonRule(min_calls=5, pause=True))
+    await bench.run(campaign)
+
+    answer = await why(bench, campaign, numbers(6)[5])
+
+    assert told(answer) == ("abandoned", "command", None)
+    assert "too many calls were abandoned: 5 of 5 answered calls" in answer.holds[0].text
     resumed = bench.now
     await bench.app.campaigns.resume(campaign)
     await bench.run(campaign)

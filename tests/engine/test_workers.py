@@ -351,6 +351,23 @@ async def test_a_call_that_the_carrier_knows_is_adopted_and_not_dialled_again(be
     assert row["ended_at"] == end.at.isoformat(timespec="milliseconds")
 
 
+@pytest.mark.parametrize("state", ["ringing", "answered"])
+async def test_whether_a_call_was_abandoned_the_living_know_of_their_own_calls(bench: Bench, state: str) -> None:
+    """Who answers when their worker is dead hears nobody; what that one had said before it died, nobody knows."""
+    campaign = await bench.started([ANSWERED], carrier={"talk_seconds": 5})
+    order = await abandoned(bench, placed=True)
+    answered_at = bench.now if state == "answered" else None
+    async with bench.app.database.connection() as connection:
+        await connection.execute(
+            "UPDATE attempt SET state = $2, answered_at = $3 WHERE id = $1", order.attempt_id, state, answered_at
+        )
+
+    await bench.run(campaign)
+
+    (row,) = await attempts(bench)
+    assert (row["disposition"], row["abandoned"]) == ("answered", True if state == "ringing" else None)
+
+
 async def test_a_call_of_which_nobody_can_tell_is_unknown_and_not_dialled_again(bench: Bench) -> None:
     campaign = await bench.started([NO_TRACE])
     await abandoned(bench, placed=False)

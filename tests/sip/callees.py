@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -36,6 +36,7 @@ class Callee:
     process: subprocess.Popen[bytes]
     messages: Path
     errors: Path
+    host: str = HOST
     log: str = ""
 
     @property
@@ -43,12 +44,12 @@ class Callee:
         """Settings of a trunk that leads here."""
         return {"provider": "sip", "host": HOST, "port": self.port, "local_address": HOST, "slow_start": False}
 
-    def received(self, method: str) -> list[str]:
-        """Requests of this method, as they came, retransmissions included."""
+    def received(self, *methods: str) -> list[str]:
+        """Requests of these methods, as they came, retransmissions included."""
         text = self.messages.read_text(encoding="utf-8", errors="replace") if self.messages.exists() else self.log
         parts = re.split(r"^-{20,} .*$", text, flags=re.MULTILINE)
         bodies = [part.partition("message received [")[2].partition("\n\n")[2] for part in parts]
-        return [body for body in bodies if body.startswith(f"{method} ")]
+        return [body for body in bodies if body.partition(" ")[0] in methods]
 
     def invites(self) -> Counter[str]:
         """How many different INVITEs each attempt has sent; one that is sent again for want of an answer is one."""
@@ -86,9 +87,14 @@ def callee(
     says: str = "",
     transport: str = "u1",
     port: int | None = None,
+    host: str = HOST,
+    through: Sequence[str] = (),
+    echoes: bool = False,
     **keys: str,
 ) -> Iterator[Callee]:
-    """says: words that `speak` repeats. keys: what [name] in the scenario stands for."""
+    """says: words that `speak` repeats. through: what the command begins with, to run it on a machine of its own.
+    echoes: all sound goes back. keys: what [name] in the scenario stands for.
+    """
     folder = Path(tempfile.mkdtemp(prefix="callee-"))
     for name, words in {"yes": "yes please", "stop": "please stop calling me", "speech": says}.items():
         if words:
@@ -98,13 +104,13 @@ def callee(
     path.write_text(filled(scenario, {"contact": "", "headers": "", **keys}), encoding="utf-8")
     process = subprocess.Popen(
         [
-            "sipp", "-sf", str(path), "-i", HOST, "-p", str(sip), "-mi", HOST, "-mp", str(media), "-t", transport,
-            "-d", str(pause_ms), "-aa", "-nostdin", "-trace_msg", "-message_file", "messages", "-trace_err",
-            "-error_file", "errors",
+            *through, "sipp", "-sf", str(path), "-i", host, "-p", str(sip), "-mi", host, "-mp", str(media),
+            "-t", transport, "-d", str(pause_ms), "-aa", "-nostdin", "-trace_msg", "-message_file", "messages",
+            "-trace_err", "-error_file", "errors", *(["-rtp_echo"] if echoes else []),
         ],
         cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    made = Callee(sip, process, folder / "messages", folder / "errors")
+    made = Callee(sip, process, folder / "messages", folder / "errors", host)
     try:
         wait_until_bound(made, transport)
         yield made
@@ -134,10 +140,10 @@ def free_port() -> int:
 
 def wait_until_bound(made: Callee, transport: str) -> None:
     """By the kernel's list: a packet to try it would begin a call."""
-    table = Path("/proc/net/udp" if transport.startswith("u") else "/proc/net/tcp")
-    mark = f":{made.port:04X} "
+    table = Path(f"/proc/{made.process.pid}/net/{'udp' if transport.startswith('u') else 'tcp'}")
+    mark, listens = f":{made.port:04X} ", " 07 " if transport.startswith("u") else " 0A "
     give_up_at = time.monotonic() + 10
-    while not any(mark in line.partition("00000000:0000")[0] + " " for line in table.read_text().splitlines()):
+    while not any(mark in line and listens in line for line in table.read_text().splitlines()):
         assert made.process.poll() is None, f"sipp ended: {made.said()}"
         assert time.monotonic() < give_up_at, "sipp did not listen"
         time.sleep(0.02)

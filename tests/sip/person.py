@@ -8,7 +8,7 @@ from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from callees import HOST, speech
@@ -57,7 +57,7 @@ class Ear(asyncio.DatagramProtocol):
         self._sequence, self._timestamp, self._source = 7, 1600, uuid4().int & 0xFFFFFFFF
 
     @classmethod
-    async def opened(cls) -> Ear:
+    async def opened(cls) -> Self:
         ear = cls()
         ear.transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: ear, local_addr=(HOST, 0))
         return ear
@@ -68,7 +68,13 @@ class Ear(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         if len(data) > 12 and data[1] & 0x7F == 0:
-            self.heard += data[12:]
+            self.heard += self.unsealed(data)[12:]
+
+    def sealed(self, packet: bytes) -> bytes:
+        return packet
+
+    def unsealed(self, packet: bytes) -> bytes:
+        return packet
 
     async def speak(self, pcmu: bytes, to_port: int) -> None:
         """At the pace at which it is spoken."""
@@ -76,7 +82,8 @@ class Ear(asyncio.DatagramProtocol):
         due = loop.time()
         for at in range(0, len(pcmu), FRAME):
             header = struct.pack(">BBHII", 0x80, 0, self._sequence & 0xFFFF, self._timestamp, self._source)
-            self.transport.sendto(header + pcmu[at : at + FRAME].ljust(FRAME, b"\xff"), (HOST, to_port))
+            packet = self.sealed(header + pcmu[at : at + FRAME].ljust(FRAME, b"\xff"))
+            self.transport.sendto(packet, (HOST, to_port))
             self._sequence, self._timestamp, due = self._sequence + 1, self._timestamp + FRAME, due + 0.02
             await asyncio.sleep(max(0.0, due - loop.time()))
 
@@ -93,6 +100,7 @@ class Person(asyncio.DatagramProtocol):
     confirmed: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _sequence: int = 0
+    _version: int = 1
     _transport: Any = None
     _peer: Any = None
     _replies: dict[int, asyncio.Future[Message]] = field(default_factory=dict)
@@ -145,9 +153,10 @@ class Person(asyncio.DatagramProtocol):
             self._reply(invite, "200 OK", self._sdp(self.ear.port, 1))
             await asyncio.sleep(RESEND_SECONDS)
 
-    def _reply(self, to: Message, status: str, sdp: str = "") -> None:
+    def _reply(self, to: Message, status: str, sdp: str = "", **more: str) -> None:
         copied = [("Via", via) for via in to.all("via")]
         copied += [(name, to[name.lower()]) for name in ("From", "Call-ID", "CSeq")]
+        copied += [(name.replace("_", "-"), value) for name, value in more.items()]
         self._send(f"SIP/2.0 {status}", [*copied, ("To", f"{to['to'].partition(';tag=')[0]};tag={self.tag}")], sdp)
 
     # --- what goes ---------------------------------------------------------------------------------------------
@@ -159,9 +168,16 @@ class Person(asyncio.DatagramProtocol):
 
     async def move_to(self, ear: Ear) -> Message:
         """Their media go to another port from now on, as when a telephone system puts a call through."""
-        reply = await self._request("INVITE", self._sdp(ear.port, 2))
+        self.ear = ear
+        return await self.offer("sendrecv")
+
+    async def offer(self, direction: str) -> Message:
+        """A re-INVITE. sendonly or inactive: the call is held; sendrecv: it goes on (RFC 3264, 8.4)."""
+        self._version += 1
+        offered = self._sdp(self.ear.port, self._version).replace("a=sendrecv", f"a={direction}")
+        reply = await self._request("INVITE", offered)
         self._send_in_dialog("ACK", self._sequence, "")
-        self.ear, self.their_port = ear, reply.media_port()
+        self.their_port = reply.media_port()
         return reply
 
     async def speak(self, words: str, *, by: Ear | None = None) -> None:
@@ -192,7 +208,8 @@ class Person(asyncio.DatagramProtocol):
         self._send(f"{method} {target} SIP/2.0", headers, sdp)
 
     def _send(self, start: str, headers: list[tuple[str, str]], sdp: str) -> None:
-        headers = [*headers, ("Contact", f"<sip:person@{HOST}:{self.port}>")]
+        if "Contact" not in dict(headers):
+            headers = [*headers, ("Contact", f"<sip:person@{HOST}:{self.port}>")]
         if sdp:
             headers.append(("Content-Type", "application/sdp"))
         lines = [start, *(f"{name}: {value}" for name, value in headers), f"Content-Length: {len(sdp)}", "", sdp]
@@ -211,10 +228,13 @@ class Person(asyncio.DatagramProtocol):
         self._transport.close()
 
 
+P = TypeVar("P", bound=Person)
+
+
 @asynccontextmanager
-async def person() -> AsyncIterator[Person]:
+async def person(kind: type[P] = Person, **more: Any) -> AsyncIterator[P]:
     ear = await Ear.opened()
-    made = Person(ear)
+    made = kind(ear, **more)
     await asyncio.get_running_loop().create_datagram_endpoint(lambda: made, local_addr=(HOST, 0))
     try:
         yield made

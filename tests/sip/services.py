@@ -8,14 +8,15 @@ from contextlib import asynccontextmanager
 
 
 @asynccontextmanager
-async def service(status: str, body: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """An HTTP endpoint that gives this answer to whatever it is asked, and its questions."""
+async def service(status: str, body: bytes, *, pause_seconds: float = 0) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """An HTTP endpoint that gives this answer to whatever it is asked, after a pause, and its questions."""
     asked: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
         asked.append(head + await reader.readexactly(length))
+        await asyncio.sleep(pause_seconds)
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
         await writer.drain()
         writer.close()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialplane.voice.channels import MOST_HEADER_BYTES, Channel, NotStereo, channel_of
-from dialplane.voice.hearing import wav
+from dialplane.voice.wav import wav
 
 pytestmark = pytest.mark.asyncio
 

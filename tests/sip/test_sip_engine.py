@@ -20,6 +20,7 @@ from dialplane.clocks import RealClock
 from dialplane.config import Settings
 from dialplane.engine import catalog
 from dialplane.store.postgres import Database
+from dialplane.voice.wav import wav
 from dialplane.wiring import assemble
 
 pytestmark = [needs_programs, pytest.mark.asyncio]
@@ -50,6 +51,12 @@ async def started(live: Bench, called: Callee, agent: Mapping[str, Any], *people
 async def only_row(live: Bench, campaign: int) -> Mapping[str, str]:
     (row,) = await live.report(campaign)
     return row
+
+
+async def answers(live: Bench, campaign: int) -> tuple[int, int]:
+    """Calls that people answered, and of these the abandoned ones."""
+    (day,) = (await live.progress(campaign)).answers
+    return day.answered, day.abandoned
 
 
 async def pressed(called: Callee, key: str) -> None:
@@ -105,6 +112,34 @@ async def test_an_agent_without_a_voice_hangs_up(live: Bench, monkeypatch: pytes
 
     row = await only_row(live, campaign)
     assert (row["disposition"], row["cause"]) == ("agent_failed", "the program flite is not installed")
+    assert await answers(live, campaign) == (1, 1), "they were hung up on before a word was said"
+
+
+async def test_whoever_hangs_up_in_the_middle_of_the_greeting_was_spoken_to(live: Bench) -> None:
+    greeting = "Hello, this is a greeting that goes on and on, since there is so much to tell before anybody is asked."
+    with callee("hang_up", pause_ms=2500) as called:
+        campaign = await started(live, called, {"greeting": greeting})
+        async with live.working():
+            await live.wait_until_ended(campaign)
+
+    row = await only_row(live, campaign)
+    assert (row["disposition"], row["transcript"]) == ("answered", "")
+    assert float(row["talk_seconds"]) > 2
+    assert await answers(live, campaign) == (1, 0)
+
+
+async def test_a_voice_that_comes_late_makes_an_abandoned_call(live: Bench) -> None:
+    """The first speech of a person, by a service that thinks about it for three seconds."""
+    async with service("200 OK", wav(bytes(16_000)), pause_seconds=3) as (url, _):
+        with callee("answer") as called:
+            campaign = await started(live, called, {"greeting": "Hello."}, speech={"engine": "http", "url": url})
+            async with live.working():
+                await live.wait_until_ended(campaign)
+
+    row = await only_row(live, campaign)
+    assert row["disposition"] == "answered" and "Hello." in row["transcript"]
+    assert await answers(live, campaign) == (1, 1)
+    assert await live.state(campaign) == "completed", "one call says nothing"
 
 
 @pytest.mark.parametrize("broken", ["speech", "hearing"])
@@ -119,6 +154,21 @@ async def test_a_service_that_is_down_is_the_agents_failure(live: Bench, broken:
     row = await only_row(live, campaign)
     assert row["disposition"] == "agent_failed" and "500" in row["cause"] and asked
     assert sum(called.invites().values()) == 1
+    assert ("Can you come?" in row["transcript"]) == (broken == "hearing")
+
+
+async def test_what_was_gathered_before_the_agent_failed_is_kept(live: Bench) -> None:
+    steps = [*PRESSES["steps"], {"say": "And when?", "gather": "when"}]
+    async with service("500 Internal Server Error", b"") as (url, _):
+        with callee("speak", says="on monday") as called:
+            campaign = await started(live, called, {"steps": steps}, hearing={"engine": "http", "url": url})
+            async with live.working():
+                await pressed(called, "1")
+                await live.wait_until_ended(campaign)
+
+    row = await only_row(live, campaign)
+    assert (row["disposition"], row["can_come"], row["when"]) == ("agent_failed", "yes", "")
+    assert [line.split(": ", 1)[-1] for line in row["transcript"].splitlines()][-1].endswith("And when?")
 
 
 async def test_an_unknown_end_is_not_dialled_again(live: Bench) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 from callees import needs_programs
 from person import Ear, Person, linear, person
-from test_sip_campaign import sides, transcribed
+from recordings import sides
+from test_sip_campaign import transcribed
 from trunks import Stage
 
 from dialplane.carriers.sip import phones
@@ -113,3 +114,31 @@ async def test_a_conversation_goes_on_when_the_sound_moves_to_another_port(trunk
 
     agent, _ = sides(stage.folder / end.recording)
     assert await question_in(agent), "one recording, of the whole call"
+
+
+@pytest.mark.parametrize(("held", "answer"), [("sendonly", "recvonly"), ("inactive", "inactive")])
+async def test_a_conversation_goes_on_after_it_was_held(trunk_to: TrunkTo, held: str, answer: str) -> None:
+    """Somebody puts us on hold while the agent speaks."""
+    async with person() as called:
+        stage = trunk_to(called.trunk)
+        order, line = await stage.answered()
+        saying = asyncio.create_task(line.say(QUESTION))
+
+        reply = await called.offer(held)
+        await asyncio.sleep(0.3)  # what was on its way
+        before = len(called.ear.heard)
+        await asyncio.sleep(1)
+        nothing_came = len(called.ear.heard) == before
+        resumed = await called.offer("sendrecv")
+        await saying
+        await line.say(QUESTION)
+        after = bytes(called.ear.heard[before:])
+        heard = await yes_is_heard(line, called)
+        await line.hang_up()
+        end = await stage.end(order)
+
+        assert f"a={answer}" in reply.body and nothing_came
+        assert "a=sendrecv" in resumed.body
+        assert await question_in(linear(after)) and heard
+        assert stage.heard.kinds(order) == ["Ringing", "Answered", "Ended"]
+        assert (end.disposition, end.cause) == (Disposition.ANSWERED, "hung up by us")

@@ -32,7 +32,7 @@ def test_a_host_is_enough() -> None:
 
 def test_everything_that_can_be_set_is_understood() -> None:
     given = trunk(
-        port=5061, transport="tls", user="alice", password="s3 cret;", auth_user="alice-1",
+        port=5081, transport="tls", media_encryption="srtp", user="alice", password="s3 cret;", auth_user="alice-1",
         outbound_proxy="sbc.example", from_user="account7", display_name="The clinic", headers={"X-Account": "17"},
         asserted_identity=True, codecs=["PCMA"], number_format="digits", dial="9{number}@{host}", register=True,
         probe=False, record=False, dispositions={404: "no_answer", "503": "capacity"}, local_address="192.0.2.7",
@@ -45,6 +45,34 @@ def test_everything_that_can_be_set_is_understood() -> None:
     assert (given.speech.engine, given.hearing.silence_seconds) == ("http", 3.0)
     assert (given.limits().cps, given.limits().max_lines, given.limits().max_call_seconds) == (2, 10, 600)
     assert given.address("+14155550101") == "sip:914155550101@trunk.example"
+
+
+@pytest.mark.parametrize(
+    ("settings", "hop", "route"),
+    [
+        ({}, ("trunk.example", 5060, "udp"), None),
+        ({"transport": "tls"}, ("trunk.example", 5061, "tls"), None),
+        ({"transport": "tls", "port": 5060}, ("trunk.example", 5060, "tls"), None),
+        ({"outbound_proxy": "sbc.example"}, ("sbc.example", 5060, "udp"), "sip:sbc.example;transport=udp"),
+        (
+            {"outbound_proxy": "sbc.example:5070;lr", "transport": "tls"},
+            ("sbc.example", 5070, "tls"),
+            "sip:sbc.example:5070;lr;transport=tls",
+        ),
+        (
+            {"outbound_proxy": "sip:sbc.example;transport=tls"},
+            ("sbc.example", 5061, "tls"),
+            "sip:sbc.example;transport=tls",
+        ),
+    ],
+)
+def test_packets_go_to_the_proxy_where_there_is_one_and_never_in_the_clear_by_omission(
+    settings: dict[str, Any], hop: tuple[str, int, str], route: str | None
+) -> None:
+    made = trunk(**settings)
+
+    assert made.hop == hop
+    assert made.route == route
 
 
 @pytest.mark.parametrize(
@@ -71,7 +99,14 @@ def test_numbers_are_written_as_the_trunk_wants_them(format: str, expected: str)
         ({"password": 'a"b'}, "password: must be text on one line"),
         ({"password": 1234}, "password: must be text .* a number is written in quotes"),
         ({"auth_user": ""}, "auth_user: must be a name"),
-        ({"outbound_proxy": "a\nb"}, "outbound_proxy: must be text on one line"),
+        ({"outbound_proxy": "a\nb"}, "outbound_proxy: must be such as sbc.example:5060"),
+        ({"outbound_proxy": "sbc.example;transport=sctp"}, "outbound_proxy: must be such as sbc.example:5060"),
+        ({"register": True}, "register: wants `user` as well"),
+        ({"media_encryption": "srtp"}, "media_encryption: has its keys in the signalling"),
+        ({"media_encryption": "zrtp"}, "media_encryption: must be one of none, srtp"),
+        ({"transport": "tls", "host": "192.0.2.7"}, "host: must be a name over TLS"),
+        ({"transport": "tls", "outbound_proxy": "192.0.2.7"}, "outbound_proxy: must be a name over TLS"),
+        ({"ca_certificates": "/etc/ssl/ca.pem"}, "ca_certificates: must be the text of certificates"),
         ({"from_user": "a b"}, "from_user: must be a name"),
         ({"display_name": 'the "clinic"'}, "display_name: must be text"),
         ({"headers": ["X-A"]}, "headers: must be a mapping"),

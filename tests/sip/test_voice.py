@@ -15,12 +15,13 @@ import pytest
 from callees import needs_programs
 from services import service
 
-from dialplane.voice.hearing import Endpointer, HearingFailed, Listener, wav
+from dialplane.voice.hearing import Endpointer, HearingFailed, Listener
 from dialplane.voice.recording import Recording
 from dialplane.voice.resampling import resampled
 from dialplane.voice.settings import Hearing, Speech
 from dialplane.voice.sound import FRAME_BYTES, FRAME_SECONDS, MOST_BEHIND, SILENCE, CallSound, Gone
 from dialplane.voice.speech import Speaker, SpeechFailed
+from dialplane.voice.wav import wav
 
 TONE = array("h", [8000, -8000] * (FRAME_BYTES // 4)).tobytes()
 
@@ -74,6 +75,22 @@ async def test_what_is_said_goes_out_whole_and_takes_its_time() -> None:
 
     assert await saying == pytest.approx(1.0)
     assert bytes(audio.sent) == 10 * TONE
+
+
+@pytest.mark.asyncio
+async def test_the_first_word_is_told_as_it_goes_out_and_once() -> None:
+    told: list[float] = []
+    sound = CallSound(FakeAudio(), None, on_first_word=told.append)
+    await passes(sound, 1)
+
+    saying = asyncio.create_task(sound.say(10 * TONE))
+    await asyncio.sleep(0)
+    assert told == [pytest.approx(1.0)] and not saying.done()
+    await passes(sound, 1)
+    again = asyncio.create_task(sound.say(10 * TONE))
+    await passes(sound, 1)
+
+    assert saying.done() and again.done() and len(told) == 1
 
 
 @pytest.mark.asyncio

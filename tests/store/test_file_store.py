@@ -48,6 +48,15 @@ async def test_what_is_written_is_read_back_either_way(files: Files) -> None:
     assert (await files.stream("a/b.csv"))[0] == await files.size("a/b.csv") == 7
 
 
+async def test_a_part_is_read_without_the_rest(files: Files) -> None:
+    await files.write("a/b.csv", pieces(b"one,", b"two"))
+
+    assert b"".join([chunk async for chunk in await files.part("a/b.csv", 2, 6)]) == b"e,tw"
+    assert b"".join([chunk async for chunk in await files.part("a/b.csv", 6, 7)]) == b"o"
+    with pytest.raises(NotFound, match="is gone"):
+        await files.part("a/c.csv", 0, 1)
+
+
 async def test_nothing_at_all_is_a_file_too(files: Files) -> None:
     await files.write("a/empty", pieces())
 

@@ -25,6 +25,7 @@ NO_TENANT = {
     "contacts_estimated",
     "columns_of",
     "create_organization",
+    "database_state",
     "due_organizations",
     "due_webhooks",
     "event_horizon",

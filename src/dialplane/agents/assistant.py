@@ -11,7 +11,7 @@ from typing import Any, Final
 from dialplane.core.attempt import Conversation, Utterance
 from dialplane.core.intake import template_value
 from dialplane.errors import Invalid
-from dialplane.ports import HungUp, Line
+from dialplane.ports import HungUp, Line, TalkBroken
 
 ASSISTANT: Final = "assistant"  # what a definition of this kind holds, and all it holds
 FIRST, LAST, MODE = "firstMessage", "endCallMessage", "firstMessageMode"
@@ -85,7 +85,9 @@ class AssistantAgent:
             await line.hang_up()
         except HungUp:
             pass  # what was said until then counts
-        return Conversation(transcript=tuple(transcript), gathered={})
+        except Exception as failure:
+            raise TalkBroken(failure, Conversation(transcript=tuple(transcript))) from failure
+        return Conversation(transcript=tuple(transcript))
 
     def _rendered(self, text: str, variables: Mapping[str, str]) -> str:
         return TEMPLATE.sub(lambda match: self._value(match[1], match[3], variables), text)

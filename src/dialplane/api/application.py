@@ -18,6 +18,7 @@ from dialplane.api import (
     health,
     live_calls,
     metrics,
+    sounds,
     webhooks,
     why,
 )
@@ -97,6 +98,7 @@ def build_routes() -> FastAPI:
     api.include_router(why.router)
     api.include_router(forecasts.router)
     api.include_router(live_calls.router)
+    api.include_router(sounds.router)
     api.include_router(do_not_call.router)
     api.include_router(campaign_log.router)
     api.include_router(events.router)

@@ -22,6 +22,7 @@ from dialplane.engine.contacts import e164
 from dialplane.engine.number_file import read_numbers
 from dialplane.engine.numbering import check_region, read_number
 from dialplane.errors import EnvironmentFault, Invalid, NotFound
+from dialplane.wiring import App
 
 MOST_NUMBERS = 1000
 MOST_REJECTS = 1000  # that an answer lists
@@ -171,10 +172,17 @@ async def import_do_not_call(
     """
     if "form" in request.headers.get("content-type", ""):
         raise Invalid("send the file itself as the body, with Content-Type: text/csv, and not as a form")
-    region = check_region(default_region)
+    return await enter_file(app, request.stream(), region=default_region, note=note)
+
+
+async def enter_file(
+    app: App, content: AsyncIterator[bytes], *, region: str | None, note: str, most_rejects: int = MOST_REJECTS
+) -> NumbersImported:
+    """Enter the numbers of a file; as many of its rejects are told. Raises Invalid, HTTPException, EnvironmentFault."""
+    region = check_region(region)
     imported = NumbersImported(added=0, exists=0, rejected=0, rejects=[])
     with SpooledTemporaryFile(KEPT_IN_MEMORY_BYTES) as file:
-        await _receive(request.stream(), file, app.settings.max_upload_bytes)
+        await _receive(content, file, app.settings.max_upload_bytes)
         chunks = iter(lambda: file.read(CHUNK_BYTES), b"")
         batches = read_numbers(chunks, name="the file", default_region=region)
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:
@@ -182,7 +190,7 @@ async def import_do_not_call(
             imported.added += len(new)
             imported.exists += len(batch.numbers) - len(new)
             imported.rejected += len(batch.rejects)
-            room = MOST_REJECTS - len(imported.rejects)
+            room = most_rejects - len(imported.rejects)
             imported.rejects += [RejectView.of(reject) for reject in batch.rejects[:room]]
     return imported
 

@@ -18,7 +18,8 @@ from dialplane.api.route import Route
 from dialplane.engine.artifacts import artifacts, attempt_of
 from dialplane.engine.uploads import UPLOADS, TooLarge, check_size
 from dialplane.errors import Conflict, DialplaneError, Invalid, NotFound
-from dialplane.voice.channels import channel_of
+from dialplane.voice.channels import Channel, channel_of
+from dialplane.voice.flac import FLAC, decoded
 from dialplane.wiring import App
 
 STALLED_SECONDS = 60
@@ -50,15 +51,22 @@ async def upload_file(key: str, request: Request, server: ServerDep) -> Uploaded
     """Keep the raw bytes of the body as the file of this link; no API key is needed, and a link works once."""
     try:
         link = opened(request, "PUT", key)
-        uploads = server.of(link.organization_id).uploads
-        _check_length(request, link.size, uploads.max_bytes)
-        size = await uploads.receive(key, _body(request), size=link.size)
-    except ClientDisconnect:
-        raise HTTPException(400, "the body broke off") from None
     except (DialplaneError, HTTPException) as fault:
         await _drain(request)
         raise _with_status(fault) from fault
-    return UploadedFile(file_key=key, bytes=size)
+    return UploadedFile(file_key=key, bytes=await keep(request, server.of(link.organization_id), key, size=link.size))
+
+
+async def keep(request: Request, app: App, key: str, *, size: int | None = None) -> int:
+    """The body becomes the file of this key; the number of its bytes. Raises HTTPException and what `receive` does."""
+    try:
+        _check_length(request, size, app.uploads.max_bytes)
+        return await app.uploads.receive(key, _body(request), size=size)
+    except ClientDisconnect:
+        raise HTTPException(400, "the body broke off") from None
+    except DialplaneError as fault:
+        await _drain(request)
+        raise _with_status(fault) from fault
 
 
 @router.get("/files/{key:path}", response_class=Response)
@@ -72,8 +80,11 @@ async def download_file(key: str, request: Request, server: ServerDep) -> Respon
         if found is None or found.transcript is None:
             raise NotFound(f"there is no transcript {key}")
         return PlainTextResponse(found.transcript, headers=headers)
-    content_type = await _content_type(app, key)
-    size, content = await channel_of(*await server.files.stream(key), link.channel)
+    content_type = await _content_type(app, key) if link.channel is Channel.BOTH else "audio/wav"
+    size, content = await server.files.stream(key)
+    if link.channel is not Channel.BOTH and key.endswith(FLAC):
+        size, content = await decoded(content)
+    size, content = await channel_of(size, content, link.channel)
     return StreamingResponse(content, headers={**headers, "Content-Length": str(size)}, media_type=content_type)
 
 

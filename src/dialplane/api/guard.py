@@ -21,6 +21,8 @@ OTHER_DOORS = re.compile(r"/(vapi|dialnexa)(/|$)")  # whose errors have another 
 MOST_BODY_BYTES = 10_000_000
 MOST_FORM_BYTES = 11_000_000  # a file of 10 MiB, and what is around it
 DEEPEST_JSON = 64
+# Their bodies are files, which their routes measure as they come; those of the pages too.
+UPLOADS = (f"{API}/dnc/import", f"{API}/sounds", "/do-not-call/import", "/agents/sounds", "/campaigns/new/file")
 TOKEN = re.compile(r"(?<=/public/download/workflow/)[^/]+")  # who has it may read: it is not for logs
 DEFECT = "the server has failed on this; its log tells more under the X-Request-ID of this answer"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
@@ -118,7 +120,7 @@ class JsonBody:
 
 def _is_upload(scope: Scope) -> bool:
     path: str = scope["path"]
-    return path.startswith(f"{API}/files/") or path == f"{API}/dnc/import"
+    return path.startswith(f"{API}/files/") or path in UPLOADS
 
 
 async def _refuse(status: int, detail: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,6 +137,8 @@ def _fault(body: bytes) -> str | None:
     except RecursionError:
         return f"the JSON is nested deeper than {DEEPEST_JSON} levels"
     except ValueError:
+        if b"%00" in body:  # of a form
+            return "a text holds a NUL character, which cannot be stored; remove it"
         return None if _is_text(body) else "the body is no UTF-8 text"
     return _unstorable(value)
 

@@ -77,7 +77,7 @@ async def download_link(
     shown = {"name": name} | ({"inline": "1"} if inline else {})
     if channel is not Channel.BOTH:
         path = PurePosixPath(name)
-        shown |= {"name": f"{path.stem}-{channel}{path.suffix}", "channel": channel.value}
+        shown |= {"name": f"{path.stem}-{channel}.wav", "channel": channel.value}
     return _signed(request, "GET", organization_id, key, shown, seconds), seconds
 
 
@@ -121,7 +121,7 @@ def artifact_token(secrets: Secrets, organization_id: int, attempt_uuid: UUID) -
     return f"{organization_id}.{attempt_uuid.hex}.{secrets.sign('artifact', str(organization_id), attempt_uuid.hex)}"
 
 
-def artifact_url(base: str, token: str, artifact: Literal["transcript", "recording"]) -> str:
+def artifact_url(base: str, token: str, artifact: str) -> str:
     """base: how this server is reached. token: what opens the attempt's recording and transcript."""
     return f"{base}{API}/public/download/workflow/{token}/{artifact}"
 

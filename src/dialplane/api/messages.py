@@ -17,7 +17,12 @@ from dialplane.engine.views import Progress
 
 RETRY_MS = 1000  # how long a client waits before it connects again
 # Of the log's entries; the others are `log`.
-STATE_CHANGES = {"campaign.created", "breaker.tripped", *(f"campaign.{state}" for state in CampaignState)}
+STATE_CHANGES = {
+    "campaign.created",
+    "breaker.tripped",
+    "abandon.tripped",
+    *(f"campaign.{state}" for state in CampaignState),
+}
 
 
 class AttemptMessage(BaseModel):

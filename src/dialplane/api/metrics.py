@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dialplane.api.access import ServerDep
 from dialplane.engine import health
-from dialplane.metrics import REQUESTS
-
-MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+from dialplane.metrics import REQUESTS, registry
 
 router = APIRouter(tags=["health"])
 
@@ -26,13 +22,9 @@ router = APIRouter(tags=["health"])
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(server: ServerDep) -> Response:
     """Metrics in Prometheus' text format. No key is needed: no contact and no organization is named."""
-    registry = REGISTRY
-    if os.environ.get(MULTIPROCESS):
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     now = CollectorRegistry()
     now.register(_Gauges(await health.measure(server.database)))
-    return Response(generate_latest(registry) + generate_latest(now), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return Response(generate_latest(registry()) + generate_latest(now), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 class _Gauges(Collector):

@@ -12,6 +12,7 @@ from dialplane.cli import options, output, why
 from dialplane.cli.orders import NewCampaign, new_campaign
 from dialplane.cli.session import opened, opened_for, opened_to_change, perform
 from dialplane.core.disposition import Disposition
+from dialplane.core.recording import Recording, RecordingMode
 from dialplane.errors import Conflict, Invalid
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ app = typer.Typer(no_args_is_help=True, help="Make, steer and look at campaigns.
 app.command("why")(why.why)
 
 LOG_PAGE = 100
+EndCalls = Annotated[bool, typer.Option("--end-calls", help="Hang up its calls in progress.")]
 
 
 # --- look ------------------------------------------------------------------------------------------------
@@ -109,6 +111,10 @@ def _shown(campaign: CampaignRecord, progress: Progress) -> dict[str, Any]:
         "settings": output.settings_json(campaign),
         **output.counts(progress),
         "calls": dict(progress.calls),
+        "abandoned_calls": [
+            {"day": day.day, "answered": day.answered, "abandoned": day.abandoned, "rate": round(day.rate, 6)}
+            for day in progress.answers
+        ],
     }
 
 
@@ -134,16 +140,23 @@ def _print_campaign(campaign: CampaignRecord, progress: Progress, found: dict[st
             "retries",
             f"{retry.max_retries} after {output.duration(retry.delay_seconds)} on {', '.join(sorted(retry.retry_on))}",
         ),
+        ("recording", _recording(policies.recording)),
         ("contacts", _words(progress.contacts())),
         ("rejected", found["rejected_rows"] or None),
         ("skipped", _words(found["skipped"])),
         ("attempts", progress.attempts),
         ("calls now", _words(progress.calls)),
         ("outcomes", _words(progress.dispositions)),
+        ("abandoned", progress.answers[0] if progress.answers else None),
     ]
     for name, value in lines:
         if value not in (None, ""):
             print(f"{name:<11}{value}")
+
+
+def _recording(recording: Recording) -> str:
+    announced = recording.mode is RecordingMode.ANNOUNCED
+    return f"{recording.mode}: {recording.announcement}" if announced else recording.mode.value
 
 
 def _words(counts: Any) -> str:
@@ -215,6 +228,8 @@ def create(
     window: options.Window = None,
     max_retries: options.MaxRetries = None,
     retry_delay: options.RetryDelay = None,
+    recording: options.Recording = None,
+    announcement: options.Announcement = None,
     strict: options.Strict = False,
     seed: options.Seed = None,
     as_json: options.Json = False,
@@ -227,6 +242,8 @@ def create(
         window=window,
         max_retries=max_retries,
         retry_delay=retry_delay,
+        recording=recording,
+        announcement=announcement,
     )
     order = new_campaign(
         file=file,
@@ -347,9 +364,9 @@ def unschedule(campaign_id: options.CampaignId, as_json: options.Json = False) -
 
 
 @app.command()
-def pause(campaign_id: options.CampaignId, as_json: options.Json = False) -> None:
-    """Place nothing more; calls in progress end by themselves."""
-    _steer(campaign_id, lambda app: app.campaigns.pause(campaign_id), as_json)
+def pause(campaign_id: options.CampaignId, end_calls: EndCalls = False, as_json: options.Json = False) -> None:
+    """Place nothing more; calls in progress end by themselves, unless they are to be hung up."""
+    _steer(campaign_id, lambda app: app.campaigns.pause(campaign_id, end_calls=end_calls), as_json)
 
 
 @app.command()
@@ -359,9 +376,9 @@ def resume(campaign_id: options.CampaignId, as_json: options.Json = False) -> No
 
 
 @app.command()
-def cancel(campaign_id: options.CampaignId, as_json: options.Json = False) -> None:
+def cancel(campaign_id: options.CampaignId, end_calls: EndCalls = False, as_json: options.Json = False) -> None:
     """Stop for good: no retries, and who still waits is not called."""
-    _steer(campaign_id, lambda app: app.campaigns.cancel(campaign_id), as_json)
+    _steer(campaign_id, lambda app: app.campaigns.cancel(campaign_id, end_calls=end_calls), as_json)
 
 
 @app.command()
@@ -380,6 +397,8 @@ def update(
     window: options.Window = None,
     max_retries: options.MaxRetries = None,
     retry_delay: options.RetryDelay = None,
+    recording: options.Recording = None,
+    announcement: options.Announcement = None,
     as_json: options.Json = False,
 ) -> None:
     """Change the settings that are given, while it runs too; those that are not stay as they are."""
@@ -390,6 +409,8 @@ def update(
         window=window,
         max_retries=max_retries,
         retry_delay=retry_delay,
+        recording=recording,
+        announcement=announcement,
     )
     if not given.any_given and name is None:
         raise Conflict("nothing to change: give at least one option")

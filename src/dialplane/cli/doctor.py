@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dialplane import __version__
-from dialplane.cli import options, output, space
+from dialplane.cli import options, output
 from dialplane.cli.session import opened, opened_server, perform, settings
 from dialplane.errors import DialplaneError, EnvironmentFault
 
@@ -122,8 +122,11 @@ def _data_folder(home: Path) -> Finding:
 
 def _disks(ours: Settings) -> list[Finding]:
     """Of the folders that can be found; why others cannot is told elsewhere."""
+    from dialplane.engine import space  # noqa: PLC0415
+    from dialplane.wiring import folders  # noqa: PLC0415
+
     try:
-        found = space.disks(space.folders(ours))
+        found = space.disks(folders(ours))
     except (DialplaneError, OSError):
         found = space.disks([ours.home])
     return [
@@ -221,10 +224,9 @@ async def _workers(app: App) -> Finding:
 
 async def _heard(database: Database) -> list[Row]:
     """Workers, those last heard of first."""
-    from dialplane.store.postgres import rows, sql  # noqa: PLC0415
+    from dialplane.engine import health  # noqa: PLC0415
 
-    async with database.connection() as connection:
-        return await rows(sql.workers(connection, limit=MOST_WORKERS))
+    return await health.workers(database, limit=MOST_WORKERS)
 
 
 def _worker(row: Mapping[str, Any]) -> str:

@@ -33,6 +33,8 @@ async def make(
     """
     required = _check(order)
     app.intake.check(order.file, required)
+    for title, sound in order.sounds:
+        await app.sounds.keep(sound, title)
     carrier_id = await app.add_carrier(order.carrier)
     if at_once and order.starts_at is None:
         await _check_carrier(app, carrier_id)

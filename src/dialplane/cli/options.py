@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from dialplane.core.campaign import Policies
+from dialplane.core.recording import Recording as RecordingPolicy
+from dialplane.core.recording import RecordingMode
 from dialplane.core.retry import RetryPolicy, parse_duration
 from dialplane.core.window import CallingWindow
 from dialplane.errors import EnvironmentFault, Invalid
@@ -73,6 +75,14 @@ RetryDelay = Annotated[
         "--retry-delay", metavar="120s", help="From the end of a call to the next attempt.", show_default="120s"
     ),
 ]
+Recording = Annotated[
+    RecordingMode | None,
+    typer.Option("--recording", help="Of calls; announced: from the end of an announcement on.", show_default="on"),
+]
+Announcement = Annotated[
+    str | None,
+    typer.Option("--announcement", metavar="TEXT", help="Its words.", show_default="This call is recorded."),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="A single bad row refuses the file.")]
 Seed = Annotated[
     int | None, typer.Option("--seed", help="Of the simulated carrier: another seed, other calls.", show_default="1")
@@ -89,11 +99,12 @@ class PolicyOptions:
     window: str | None
     max_retries: int | None
     retry_delay: str | None
+    recording: RecordingMode | None = None
+    announcement: str | None = None
 
     @property
     def any_given(self) -> bool:
-        given = (self.max_concurrency, self.cps, self.timezone, self.window, self.max_retries, self.retry_delay)
-        return any(value is not None for value in given)
+        return any(value is not None for value in astuple(self))
 
     def over(self, before: Policies) -> Policies:
         """These policies, with what was given instead of what they had."""
@@ -107,6 +118,7 @@ class PolicyOptions:
             retry=self._retry(before.retry),
             max_lines=before.max_lines if self.max_concurrency is None else self.max_concurrency,
             cps=before.cps if self.cps is None else self.cps,
+            recording=self._recording(before.recording),
         )
 
     def _window(self, before: CallingWindow) -> CallingWindow:
@@ -114,6 +126,12 @@ class PolicyOptions:
         if self.window is not None:
             return CallingWindow.parse(self.window, timezone)
         return replace(before, timezone=timezone)
+
+    def _recording(self, before: RecordingPolicy) -> RecordingPolicy:
+        return RecordingPolicy(
+            mode=before.mode if self.recording is None else self.recording,
+            announcement=before.announcement if self.announcement is None else self.announcement,
+        )
 
     def _retry(self, before: RetryPolicy) -> RetryPolicy:
         retries = before.max_retries if self.max_retries is None else self.max_retries
@@ -130,7 +148,7 @@ def definition(path: Path | None, what: str) -> Mapping[str, Any] | None:
     """The mapping in a YAML file; None without a file."""
     if path is None:
         return None
-    import yaml  # noqa: PLC0415  (most runs need none)
+    from dialplane.engine.definitions import read_definition  # noqa: PLC0415
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -138,20 +156,7 @@ def definition(path: Path | None, what: str) -> Mapping[str, Any] | None:
         raise Invalid(f"there is no file {path} ({what})") from None
     except (OSError, UnicodeDecodeError) as fault:
         raise Invalid(f"{path} ({what}) cannot be read: {fault}") from None
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as fault:
-        raise Invalid(_yaml_fault(path, fault)) from None
-    if not isinstance(found, Mapping):
-        raise Invalid(f"{path} ({what}) must be a mapping, lines such as `name: …`, and not {type(found).__name__}")
-    return found
-
-
-def _yaml_fault(path: Path, fault: Exception) -> str:
-    mark = getattr(fault, "problem_mark", None)
-    place = str(path) if mark is None else f"{path}, line {mark.line + 1}, column {mark.column + 1}"
-    problem = getattr(fault, "problem", None) or getattr(fault, "reason", None) or str(fault).splitlines()[0]
-    return f"{place}: this is no YAML: {problem}"
+    return read_definition(text, f"{path} ({what})")
 
 
 def instant(text: str | None, option: str = "--start-at") -> datetime | None:

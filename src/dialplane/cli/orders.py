@@ -6,27 +6,30 @@ import atexit
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from dialplane.cli import options
+from dialplane.cli.agent_file import agent_of
 from dialplane.cli.output import say
 from dialplane.core.campaign import Policies
 from dialplane.errors import Invalid
+from dialplane.voice.sounds import Sound
 
 STANDARD_INPUT: Final = Path("-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCampaign:
-    """Everything that a campaign is made of; agent: None for the example agent."""
+    """Everything that a campaign is made of; agent: None for the example agent, sounds: which it plays."""
 
     file: Path
     name: str
     agent: Mapping[str, Any] | None
+    sounds: Sequence[tuple[str, Sound]]
     carrier: Mapping[str, Any]
     policies: Policies
     default_region: str | None
@@ -58,10 +61,12 @@ def new_campaign(
         file = _spooled()
     elif not file.exists():
         raise Invalid(f"there is no file {file}")
+    definition, sounds = agent_of(agent)
     return NewCampaign(
         file=file,
         name=name if name is not None else file.stem,
-        agent=options.definition(agent, "--agent"),
+        agent=definition,
+        sounds=sounds,
         carrier=settings,
         policies=policy,
         default_region=options.region(default_region),

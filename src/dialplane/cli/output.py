@@ -127,6 +127,8 @@ def settings_json(campaign: CampaignRecord) -> dict[str, Any]:
         "window": policies.window.to_json(),
         "retry": policies.retry.to_json(),
         "breaker": policies.breaker.to_json(),
+        "abandon": policies.abandon.to_json(),
+        "recording": policies.recording.to_json(),
     }
 
 

@@ -34,6 +34,8 @@ def run(
     start_at: options.StartAt = None,
     max_retries: options.MaxRetries = None,
     retry_delay: options.RetryDelay = None,
+    recording: options.Recording = None,
+    announcement: options.Announcement = None,
     strict: options.Strict = False,
     seed: options.Seed = None,
     fast: Fast = False,
@@ -52,6 +54,8 @@ def run(
         window=window,
         max_retries=max_retries,
         retry_delay=retry_delay,
+        recording=recording,
+        announcement=announcement,
     )
     others = (file, name, agent, carrier, default_region, start_at, seed)
     if resume is not None:

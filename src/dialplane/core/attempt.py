@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from dialplane.core.disposition import Disposition
+from dialplane.core.recording import Recording
 from dialplane.core.screening import Check
 
 
@@ -53,7 +54,7 @@ class Order:
     number: the ordinal of this attempt for its contact, refused ones included; the first is 1.
     send_at, send_before: the engine's clock; the call goes out in [send_at, send_before) or not at all.
     spacing: seconds that must lie between this start and the one before it, by the scope that shares the limit.
-    check: what must be asked before it goes out.
+    check: what must be asked before it goes out. recording: whether the call is recorded, if its carrier does that.
     """
 
     organization_id: int
@@ -73,6 +74,7 @@ class Order:
     spacing: Mapping[str, float] = field(default_factory=dict)
     limits: CallLimits = CallLimits()
     check: Check | None = None
+    recording: Recording = field(default_factory=Recording)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,10 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Everything reported about the end of an attempt. Instants are None where that point was never reached."""
+    """Everything reported about the end of an attempt. Instants are None where that point was never reached.
+
+    abandoned: as in `core/abandon.py`; None: no person answered, or it is not known when the agent spoke.
+    """
 
     disposition: Disposition
     ended_at: datetime
@@ -105,4 +110,5 @@ class Outcome:
     sip_status: int | None = None
     cause: str = ""
     conversation: Conversation = Conversation()
+    abandoned: bool | None = None
     recording: str = ""

@@ -8,9 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from dialplane.core.abandon import AbandonRule
 from dialplane.core.attempt import CallLimits
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.numbers import NumberPool
+from dialplane.core.recording import Recording
 from dialplane.core.retry import RetryPolicy
 from dialplane.core.screening import Check
 from dialplane.core.window import CallingWindow
@@ -108,6 +110,8 @@ class Policies:
     window: CallingWindow = field(default_factory=CallingWindow)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    abandon: AbandonRule = field(default_factory=AbandonRule)
+    recording: Recording = field(default_factory=Recording)
     max_lines: int | None = None
     cps: float | None = None
 
@@ -126,6 +130,7 @@ class Trunk:
     limits: CallLimits
     numbers: NumberPool
     slow_start: bool
+    carries_sound: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,19 +108,24 @@ class Columns:
     _positions: dict[str, int] = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, header: Sequence[str]) -> Self:
+    def of(cls, header: Sequence[str], given: Sequence[str] | None = None) -> Self:
         """The columns of this header. Case does not count; in the columns with a meaning, 'Phone Number' and
         'phone-number' are phone_number.
 
+        given: names instead of the header's, one for each column; "" leaves a column out.
         Raises: Invalid for an empty header or two columns of one name, NoPhoneColumn.
         """
-        trimmed = [name.strip(_BLANK) for name in header]
+        if given is not None and len(given) != len(header):
+            raise Invalid(f"{len(given)} names were given for the {len(header)} columns of the file")
+        trimmed = [name.strip(_BLANK) for name in (header if given is None else given)]
         _check_header(trimmed)
         positions = _positions_of(trimmed)
         phone = next((positions[name] for name in PHONE_NAMES if name in positions), None)
         if phone is None:
             raise NoPhoneColumn(_no_phone_column(trimmed))
         names = _named(trimmed)
+        nameless = frozenset(position for position, name in enumerate(trimmed) if not name)
+        left_out = frozenset[int]() if given is None else nameless
         special = {phone, *(positions[name] for name in (_TIMEZONE, _PRIORITY, _EXTERNAL_ID) if name in positions)}
         return cls(
             names=names,
@@ -128,9 +133,11 @@ class Columns:
             timezone=positions.get(_TIMEZONE),
             priority=positions.get(_PRIORITY),
             external_id=positions.get(_EXTERNAL_ID),
-            variables=tuple((position, name) for position, name in enumerate(names) if position not in special),
-            unnamed=frozenset(position for position, name in enumerate(trimmed) if not name),
-            _positions={_key(name): position for position, name in enumerate(names)},
+            variables=tuple(
+                (position, name) for position, name in enumerate(names) if position not in special | left_out
+            ),
+            unnamed=nameless - left_out,
+            _positions={_key(name): position for position, name in enumerate(names) if position not in left_out},
         )
 
     def position(self, name: str) -> int | None:
@@ -190,6 +197,18 @@ def decide(
         priority=priority,
         zones=(zone,) if zone else number.zones,
         variables=_variables(cells, columns),
+    )
+
+
+def duplicate(row_number: int, field: str, to_number: str, first: int | None) -> Reject:
+    """A row whose number came before: in row `first` of the same file, or None: in the campaign."""
+    before = "the campaign has this number already" if first is None else f"the same number as row {first}"
+    return Reject(
+        row_number=row_number,
+        field=field,
+        value=to_number,
+        reason=before,
+        fix="nothing, if it is the same person: the first row is called; else mend the number",
     )
 
 

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     QUEUE = "queue"
     PAUSED = "paused"
     BREAKER = "breaker"
+    ABANDONED = "abandoned"
     FAILED = "failed"
     CANCELLED = "cancelled"
     COMPLETED = "completed"
@@ -83,6 +84,7 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.QUEUE: Meaning(Release.CAMPAIGN, "another campaign of its queue goes first"),
     Reason.PAUSED: Meaning(Release.COMMAND, "the campaign is paused"),
     Reason.BREAKER: Meaning(Release.COMMAND, "its breaker has paused the campaign, since too many calls failed"),
+    Reason.ABANDONED: Meaning(Release.COMMAND, "the campaign has paused itself, since too many calls were abandoned"),
     Reason.FAILED: Meaning(Release.COMMAND, "the campaign has failed"),
     Reason.CANCELLED: Meaning(Release.NEVER, "the campaign was cancelled"),
     Reason.COMPLETED: Meaning(Release.NEVER, "the campaign is completed"),

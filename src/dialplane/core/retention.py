@@ -20,7 +20,8 @@ class Retention:
     events: of the live feed, and until webhooks have been told. deliveries: messages to webhooks, from their making.
     uploads: that nobody uses, since somebody last asked for them. virtual_runs: on the virtual clock, from their start.
     Of campaigns that are over, from their end: contacts_files, carrier_logs (of the simulated carrier).
-    transcripts: and gathered data, from the end of the call; recordings: from there too.
+    transcripts: and gathered data, from the end of the call; recordings: from there too, unless their organization
+    keeps them for a shorter time.
     """
 
     events: timedelta | None = timedelta(days=1)
@@ -31,6 +32,26 @@ class Retention:
     carrier_logs: timedelta | None = timedelta(days=30)
     transcripts: timedelta | None = None
     recordings: timedelta | None = None
+
+
+def shorter(one: timedelta | None, other: timedelta | None) -> timedelta | None:
+    """
+    >>> shorter(timedelta(days=90), None), shorter(None, None)
+    (datetime.timedelta(days=90), None)
+    """
+    return min((kept for kept in (one, other) if kept is not None), default=None)
+
+
+def spelled(kept: timedelta | None) -> str:
+    """As `parse_kept` reads it.
+
+    >>> spelled(timedelta(days=90)), spelled(timedelta(hours=36)), spelled(None)
+    ('90d', '36h', 'forever')
+    """
+    if kept is None:
+        return FOREVER
+    hours = kept // timedelta(hours=1)
+    return f"{hours}h" if hours % 24 else f"{hours // 24}d"
 
 
 def parse_kept(name: str, text: str) -> timedelta | None:

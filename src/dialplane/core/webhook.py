@@ -18,7 +18,8 @@ KINDS = (
     "contacts.imported", "contacts.import_failed", "contacts.added", "contacts.called", "contacts.corrected",
     "contacts.removed",
     "contacts.restored", "contacts.copied",
-    "settings.changed", "breaker.tripped", "carrier.suspended", "carrier.reactivated",
+    "settings.changed", "breaker.tripped", "abandon.tripped", "abandon.exceeded",
+    "carrier.suspended", "carrier.reactivated",
 )  # fmt: skip
 GROUPS = tuple(f"{noun}.*" for noun in dict.fromkeys(kind.partition(".")[0] for kind in KINDS))
 ALL = "*"

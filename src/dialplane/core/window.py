@@ -129,12 +129,16 @@ class CallingWindow:
     def any_hour(self) -> bool:
         return not self.enabled or not self.slots
 
+    @property
+    def hours(self) -> str:
+        """The slots as `parse` reads them: 'mon-fri 09:00-17:00, sat 10:00-14:00'; "" for none."""
+        return ", ".join(f"{_days(slot.days)} {_hours(slot)}" for slot in self.slots)
+
     def describe(self) -> str:
         """'mon-fri 09:00-17:00, sat 10:00-14:00 Europe/Berlin', or 'any hour'."""
         if self.any_hour:
             return "any hour"
-        hours = ", ".join(f"{_days(slot.days)} {_hours(slot)}" for slot in self.slots)
-        return f"{hours} {'in the zone of the contact' if self.timezone == CONTACT else self.timezone}"
+        return f"{self.hours} {'in the zone of the contact' if self.timezone == CONTACT else self.timezone}"
 
     def opening(self, zones: tuple[str, ...], now: datetime) -> Open | Closed:
         """Whether a call may start at `now`, and when that changes.

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from dialplane.core.intake import template_value, template_values
 from dialplane.engine.ranges import Ranges
+from dialplane.engine.sounds import Sounds
 from dialplane.errors import Conflict, Invalid, NotFound
 from dialplane.ports import Clock
 from dialplane.store.postgres import Database, Row, rows, sql
@@ -34,7 +35,7 @@ class Reading:
     """What a definition comes to.
 
     variables: columns that contacts must have for it. warnings: what of it has no effect here. draft: why no call can
-    be made with it; "" where one can.
+    be made with it; "" where one can. sounds: where each is named, and its name.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Reading:
     variables: frozenset[str]
     warnings: tuple[str, ...] = ()
     draft: str = ""
+    sounds: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +75,23 @@ class Library:
     """The agents of one organization. read: a definition -> what it comes to; raises Invalid."""
 
     def __init__(
-        self, database: Database, clock: Clock, organization_id: int, read: Callable[[Mapping[str, Any]], Reading]
+        self,
+        database: Database,
+        clock: Clock,
+        organization_id: int,
+        read: Callable[[Mapping[str, Any]], Reading],
+        sounds: Sounds,
     ) -> None:
         self._database = database
         self._clock = clock
         self._organization_id = organization_id
         self._of = {"organization_id": organization_id}
+        self._sounds = sounds
         self.read = read
 
     async def create(self, name: str, definition: Mapping[str, Any]) -> int:
         """The id of a new agent. Raises Invalid."""
-        reading = self._checked(definition)
+        reading = await self._checked(definition)
         async with open_command(self._database, self._organization_id, self._clock.instant()) as turn:
             agent_id = await sql.create_agent(
                 turn.connection, uuid=uuid4(), name=_named(name), kind=reading.kind, version=0, now=turn.now, **self._of
@@ -99,7 +107,7 @@ class Library:
         Raises NotFound, Invalid, Conflict where a campaign's contacts lack a column of the new definition: their calls
         would be answered by nobody.
         """
-        reading = None if definition is None else self._checked(definition)
+        reading = None if definition is None else await self._checked(definition)
         async with open_command(self._database, self._organization_id, self._clock.instant()) as turn:
             found = await sql.agent(turn.connection, agent_id=agent_id, **self._of)
             if found is None:
@@ -159,6 +167,12 @@ class Library:
                 sql.agent_versions_page(connection, agent_id=agent_id, before=before, limit=limit, **self._of)
             )
 
+    async def newest_campaigns(self, agent_id: int, *, limit: int) -> list[Row]:
+        """Those that call with it or did, newest first: id, name, state, created_at."""
+        async with self._database.connection() as connection:
+            found = sql.newest_campaigns_with_agent(connection, agent_id=agent_id, limit=limit, **self._of)
+            return await rows(found)
+
     async def count(self) -> tuple[int, int]:
         """How many there are, and how many of them are archived."""
         async with self._database.connection() as connection:
@@ -171,10 +185,12 @@ class Library:
             found = await rows(sql.agent_attempts(connection, agent_ids=agent_ids, **self._of))
         return dict.fromkeys(agent_ids, 0) | {row["agent_id"]: row["attempts"] for row in found}
 
-    def _checked(self, definition: Mapping[str, Any]) -> Reading:
+    async def _checked(self, definition: Mapping[str, Any]) -> Reading:
         if len(json.dumps(definition, ensure_ascii=False).encode()) > MOST_BYTES:
             raise Invalid(f"a workflow's definition may have {MOST_BYTES:,} bytes of JSON")
-        return self.read(definition)
+        reading = self.read(definition)
+        await self._sounds.check(reading.sounds)
+        return reading
 
     async def _check_columns(self, turn: Turn, agent_id: int, required: frozenset[str]) -> None:
         for campaign in await rows(sql.columns_of_agent(turn.connection, agent_id=agent_id, **self._of)):

@@ -57,11 +57,16 @@ class Paging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRecord:
-    """An attempt and what belongs to it. disposition_before: what the contact's attempt before this one came to."""
+    """An attempt and what belongs to it. disposition_before: what the contact's attempt before this one came to.
+
+    single: a call by itself, of no campaign that people made.
+    """
 
     id: int
     uuid: UUID
     campaign_id: int
+    campaign_name: str
+    single: bool
     contact_id: int
     contact_uuid: UUID
     external_id: str | None
@@ -70,6 +75,7 @@ class AttemptRecord:
     file_key: str | None
     number: int
     carrier_id: int
+    carrier_name: str
     provider: str
     from_number: str
     to_number: str
@@ -79,15 +85,18 @@ class AttemptRecord:
     agent_version_id: int | None
     state: AttemptState
     created_at: datetime
+    sent_at: datetime | None
     placed_at: datetime | None
     ringing_at: datetime | None
     answered_at: datetime | None
     ended_at: datetime | None
     carrier_call_id: str | None
     disposition: Disposition | None
+    spent: bool | None
     disposition_before: Disposition | None
     sip_status: int | None
     cause: str
+    abandoned: bool | None
     gathered: Mapping[str, Any] | None
     recording: str
     has_transcript: bool

@@ -1,12 +1,14 @@
-"""Circuit breakers: calls that failed -> a campaign paused, or a carrier that rests."""
+"""Circuit breakers: calls that failed or were abandoned -> a campaign paused, or a carrier that rests."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
+from typing import Any
 
+from dialplane.core.abandon import day_of, start_of
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.campaign import Campaign
 from dialplane.core.disposition import BREAKER_FAULTS, TRUNK_FAULTS
@@ -34,18 +36,25 @@ class Verdict(Enum):
 
 async def judge(turn: Turn, running: list[Campaign], faults: set[Fault]) -> Judged:
     """Look at the breakers of the campaigns and carriers that had these faults."""
-    of_campaigns = {c.id: await _judge_campaign(turn, c) for c in running if c.id in {f.campaign_id for f in faults}}
+    failed = {fault for fault in faults if not fault.abandoned}
+    abandoned = {fault.campaign_id for fault in faults - failed}
+    of_campaigns = {c.id: await _judge_campaign(turn, c) for c in running if c.id in {f.campaign_id for f in failed}}
+    going_on = [c for c in running if of_campaigns.get(c.id) is not Verdict.TRIPPED]
+    of_rates = {c.id: await _judge_abandoned(turn, c) for c in going_on if c.id in abandoned}
     of_carriers: dict[int, Verdict] = {}
-    for carrier_id in {fault.carrier_id for fault in faults}:
+    for carrier_id in {fault.carrier_id for fault in failed}:
         if on_carrier := [campaign for campaign in running if campaign.trunk.id == carrier_id]:
             of_carriers[carrier_id] = await _judge_carrier(turn, on_carrier)
 
-    def verdicts(campaign_id: int, carrier_id: int) -> set[Verdict | None]:
-        return {of_campaigns.get(campaign_id), of_carriers.get(carrier_id)}
+    def verdicts(fault: Fault) -> set[Verdict | None]:
+        if fault.abandoned:
+            return {of_rates.get(fault.campaign_id)}
+        return {of_campaigns.get(fault.campaign_id), of_carriers.get(fault.carrier_id)}
 
+    tripped = {Verdict.TRIPPED}
     return Judged(
-        running=[c for c in running if Verdict.TRIPPED not in verdicts(c.id, c.trunk.id)],
-        watched={f for f in faults if Verdict.TOO_FEW_CALLS in verdicts(f.campaign_id, f.carrier_id)},
+        running=[c for c in going_on if tripped.isdisjoint({of_rates.get(c.id), of_carriers.get(c.trunk.id)})],
+        watched={fault for fault in faults if Verdict.TOO_FEW_CALLS in verdicts(fault)},
     )
 
 
@@ -56,11 +65,40 @@ async def _judge_campaign(turn: Turn, campaign: Campaign) -> Verdict:
     if not breaker.trips(recent.ended, recent.faults):
         return _untripped(breaker, recent)
     reason = f"{recent.faults} of the last {recent.ended} calls failed"
+    details = {"ended": recent.ended, "faults": recent.faults, "calls": list(recent.calls)}
+    await _pause(turn, campaign, "breaker.tripped", reason, details)
+    return Verdict.TRIPPED
+
+
+async def _judge_abandoned(turn: Turn, campaign: Campaign) -> Verdict:
+    """By the calls that people have answered today, since the last start or resume."""
+    rule, timezone = campaign.policies.abandon, campaign.policies.window.timezone
+    today = await turn.answers(campaign.id, day_of(turn.now, timezone), campaign.resumed_at)
+    if not rule.is_exceeded(today.answered, today.abandoned):
+        return Verdict.TOO_FEW_CALLS if rule.is_open(today.answered, today.abandoned) else Verdict.CLOSED
+    pauses = rule.pauses(carries_sound=campaign.trunk.carries_sound)
+    midnight = start_of(today.day, timezone)
+    since = max(midnight, campaign.resumed_at or midnight)
+    if not pauses and await turn.was_logged(campaign.id, "abandon.exceeded", since):
+        return Verdict.CLOSED
+    reason = f"{today} were abandoned, more than {100 * rule.max_rate:g} %"
+    details = {
+        "day": today.day.isoformat(),
+        "answered": today.answered,
+        "abandoned": today.abandoned,
+        "calls": await turn.abandoned_calls(campaign.id, since),
+    }
+    if not pauses:
+        await turn.log(campaign.id, "abandon.exceeded", reason, level="warning", details=details)
+        return Verdict.CLOSED
+    await _pause(turn, campaign, "abandon.tripped", reason, details)
+    return Verdict.TRIPPED
+
+
+async def _pause(turn: Turn, campaign: Campaign, event: str, reason: str, details: Mapping[str, Any]) -> None:
     if await turn.trip_campaign(campaign.id, reason):
         await turn.take_back(campaign_id=campaign.id)
-        details = {"ended": recent.ended, "faults": recent.faults, "calls": list(recent.calls)}
-        await turn.log(campaign.id, "breaker.tripped", f"paused: {reason}", level="error", details=details)
-    return Verdict.TRIPPED
+        await turn.log(campaign.id, event, f"paused: {reason}", level="error", details=details)
 
 
 async def _judge_carrier(turn: Turn, campaigns: Sequence[Campaign]) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from dialplane.core.abandon import is_abandoned
 from dialplane.core.attempt import AttemptState, Conversation, Order, Outcome
 from dialplane.core.disposition import Disposition
 from dialplane.ports import Answered, Ended, Ringing
@@ -17,13 +18,15 @@ class Call:
     """One call in progress.
 
     sent_at: when it passed the guard, by the database's clock. not_after: when it may no longer go out, by this
-    worker's monotonic one. Both None for a call that another worker has placed.
+    worker's monotonic one. Both None for a call that another worker has placed. spoken_before: it had been answered
+    when that worker died. first_word_seconds: as the line has it. hung_up: by us, before the agent was done.
     """
 
     order: Order
     sent_at: datetime | None = None
     not_after: float | None = None
     state: AttemptState = AttemptState.SENDING
+    spoken_before: bool = False
     carrier_call_id: str | None = None
     placed_at: datetime | None = None
     ringing_at: datetime | None = None
@@ -31,6 +34,8 @@ class Call:
     talking: bool = False
     conversation: Conversation = field(default_factory=Conversation)
     agent_failure: str = ""
+    first_word_seconds: float | None = None
+    hung_up: bool = False
     ended: Ended | None = None
 
     def deadline_at(self, now: datetime) -> datetime:
@@ -63,8 +68,15 @@ class Call:
             sip_status=ended.sip_status,
             cause=self.agent_failure if failed else ended.cause,
             conversation=self.conversation,
+            abandoned=self._is_abandoned(ended, answered_at),
             recording=ended.recording,
         )
+
+    def _is_abandoned(self, ended: Ended, answered_at: datetime | None) -> bool | None:
+        if answered_at is None or ended.disposition is Disposition.VOICEMAIL or self.spoken_before:
+            return None
+        talk_seconds = (ended.at - answered_at).total_seconds()
+        return is_abandoned(self.first_word_seconds, talk_seconds, hung_up=self.hung_up)
 
 
 def last_deadline(order: Order, sent_at: datetime) -> datetime:

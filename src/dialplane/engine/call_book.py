@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from dialplane.core.attempt import ContactState
+from dialplane.core.attempt import AttemptState, ContactState
 from dialplane.core.campaign import CampaignState, left_over
 from dialplane.engine.attempt_views import AttemptRecord, attempt
 from dialplane.engine.ranges import Ranges
@@ -17,6 +17,7 @@ from dialplane.ports import Clock
 from dialplane.store.postgres import Connection, Database, Row, rows, sql
 
 PAGE = 100
+LAST = 2**63 - 1  # no call has an id beyond it
 NOT_FOUND = "Call not found"
 
 
@@ -96,6 +97,34 @@ class CallBook:
             raise NotFound(NOT_FOUND)
         return _planned(found[0])
 
+    async def one(self, attempt_id: int) -> CallRecord:
+        """A call that was made. Raises NotFound."""
+        async with self._database.connection() as connection:
+            found = await self._made(connection, [attempt_id])
+        if not found:
+            raise NotFound(f"there is no call {attempt_id}")
+        return found[0]
+
+    async def in_progress(self, *, limit: int = PAGE) -> tuple[list[AttemptRecord], int]:
+        """Of all campaigns, newest first; and how many there are."""
+        async with self._database.connection() as connection:
+            found = await rows(sql.calls_in_progress(connection, limit=limit, **self._of))
+            calls = await self._attempts(connection, found)
+        going = [call for call in calls if call.state is not AttemptState.ENDED]  # meanwhile
+        return going, found[0]["total"] - len(calls) + len(going) if found else 0
+
+    async def ended(self, *, before: int = LAST, limit: int = PAGE) -> list[AttemptRecord]:
+        """Of all campaigns, newest first, those with a lower id."""
+        async with self._database.connection() as connection:
+            found = await rows(sql.ended_calls(connection, before=before, limit=limit, **self._of))
+            return await self._attempts(connection, found)
+
+    async def to_number(self, to_number: str, *, before: int = LAST, limit: int = PAGE) -> list[AttemptRecord]:
+        """Of all campaigns, also those in progress, newest first, those with a lower id."""
+        async with self._database.connection() as connection:
+            part = {"to_number": to_number, "before": before, "limit": limit}
+            return await self._attempts(connection, await rows(sql.calls_to_number(connection, **part, **self._of)))
+
     async def note(self, uuid: UUID, *, name: str | None = None, plan: Mapping[str, Any] | None = None) -> None:
         """Remember this of a call; None leaves what there is."""
         kept = None if plan is None else dict(plan)
@@ -115,6 +144,10 @@ class CallBook:
         async with self._database.transaction() as connection:
             found: str | None = await sql.erase_call(connection, attempt_id=attempt_id, **self._of)
         return found or None
+
+    async def _attempts(self, connection: Connection, found: Sequence[Row]) -> list[AttemptRecord]:
+        ids = [row["id"] for row in found]
+        return [attempt(row) for row in await rows(sql.attempts_by_id(connection, ids=ids, **self._of))] if ids else []
 
     async def _made(self, connection: Connection, ids: Sequence[int]) -> list[CallRecord]:
         """In the order of the ids."""

@@ -14,6 +14,7 @@ import structlog
 
 from dialplane.core.attempt import AttemptState, Order, Outcome
 from dialplane.core.disposition import Disposition
+from dialplane.engine import announcing
 from dialplane.engine.call import Call, last_deadline
 from dialplane.engine.outcomes import EndedCall, refused
 from dialplane.engine.predial import PredialChecks
@@ -39,6 +40,7 @@ from dialplane.ports import (
     Line,
     Ringing,
     Screening,
+    TalkBroken,
 )
 from dialplane.store.postgres import Database, rows, sql
 
@@ -125,9 +127,9 @@ class Calls:
         ended, self._ended = self._ended, []
         return ended
 
-    def track(self, order: Order) -> None:
-        """Take events of a call that another worker placed."""
-        self._calls.setdefault(order.attempt_uuid, Call(order, state=AttemptState.UNKNOWN))
+    def track(self, order: Order, *, answered: bool) -> None:
+        """Take events of a call that another worker placed. answered: that one's agent had begun to talk."""
+        self._calls.setdefault(order.attempt_uuid, Call(order, state=AttemptState.UNKNOWN, spoken_before=answered))
 
     def confirm(self, attempt_uuid: UUID, at: datetime) -> None:
         """The carrier knows the call: what it has not told yet comes as events."""
@@ -160,6 +162,7 @@ class Calls:
     def hang_up(self, attempt_uuid: UUID) -> None:
         """Somebody wants this call ended; where its carrier cannot be asked, the next heartbeat tries again."""
         if (call := self._calls.get(attempt_uuid)) is not None:
+            call.hung_up = True
             self._clock.spawn(self._hang_up(call.order))
 
     async def _hang_up(self, order: Order) -> None:
@@ -171,6 +174,7 @@ class Calls:
 
     async def hang_up_all(self) -> None:
         for call in list(self._calls.values()):
+            call.hung_up = True
             carrier = await self._carriers.get(call.order.organization_id, call.order.carrier_id)
             await carrier.hang_up(call.order.attempt_uuid)
 
@@ -333,15 +337,19 @@ class Calls:
         order = call.order
         try:
             agent = await self._agents.get(order.organization_id, order.agent_id, order.agent_version)
-            call.conversation = await agent.talk(line, order.variables)
+            call.conversation = await announcing.talk(agent, line, order)
         except HungUp:
             pass  # before a word was said
         except Exception as failure:
             log.warning("agent.failed", attempt_id=order.attempt_id, campaign_id=order.campaign_id, error=repr(failure))
             call.agent_failure = str(failure) or type(failure).__name__
+            call.hung_up = True
+            if isinstance(failure, TalkBroken):
+                call.conversation = failure.conversation
             carrier = await self._carriers.get(order.organization_id, order.carrier_id)
             await carrier.hang_up(order.attempt_uuid)
         finally:
+            call.first_word_seconds = line.first_word_seconds
             call.talking = False
         if call.ended is not None:
             self._end(call, call.outcome(call.ended), spent=True)

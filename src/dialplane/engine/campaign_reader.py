@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from dialplane.core.campaign import CampaignState
@@ -14,17 +15,27 @@ from dialplane.errors import NotFound
 from dialplane.store.postgres import Connection, Database, Row, rows, sql
 
 PAGE = 100
+MOST_COUNTED = 200_000  # index entries that one answer looks at
+LAST = 2**62  # no sequence is as high
 FAULTS_SHOWN = 50
+
+
+class Order(StrEnum):
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    CHANGED = "changed"  # state or settings, lately
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which campaigns a list is to have. states: () is all. importing: whether a file is; None: either. search: a part
-    of the name, in any case."""
+    """Which campaigns a list is to have, and in which order. states: () is all. importing: whether a file is; None:
+    either. search: a part of the name, in any case. archived: those alone, or none of them."""
 
     states: Sequence[CampaignState] = ()
     importing: bool | None = None
     search: str = ""
+    archived: bool = False
+    order: Order = Order.NEWEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +63,15 @@ class CampaignPage:
 
     campaigns: Sequence[CampaignRecord]
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneCount:
+    """zones: candidates of each of these contacts; () is unknown. exact: False where there are at least so many."""
+
+    zones: tuple[str, ...]
+    contacts: int
+    exact: bool
 
 
 class CampaignReader:
@@ -104,9 +124,14 @@ class CampaignReader:
         ]
 
     async def ids(self, wanted: Wanted, *, limit: int, skip: int = 0) -> list[int]:
-        """Newest first, hidden ones left out."""
+        """Hidden ones left out."""
+        statement = {
+            Order.NEWEST: sql.newest_campaign_ids,
+            Order.OLDEST: sql.oldest_campaign_ids,
+            Order.CHANGED: sql.changed_campaign_ids,
+        }[wanted.order]
         async with self._database.connection() as connection:
-            found = await rows(sql.campaign_ids(connection, limit=limit, skip=skip, **_conditions(wanted), **self._of))
+            found = await rows(statement(connection, limit=limit, skip=skip, **_conditions(wanted), **self._of))
         return [row["id"] for row in found]
 
     async def count(self, wanted: Wanted) -> int:
@@ -170,18 +195,51 @@ class CampaignReader:
             found = await rows(sql.zones_of(connection, campaign_id=campaign_id, **self._of))
         return [tuple(row["zones"]) for row in found]
 
+    async def contacts_by_zones(self, campaign_id: int) -> list[ZoneCount]:
+        """Where its contacts are, most first; those that have a place in the order of fresh ones, by index alone."""
+        async with self._database.connection() as connection:
+            found = await rows(sql.zones_of(connection, campaign_id=campaign_id, **self._of))
+            limit = MOST_COUNTED // max(1, len(found))
+            counted = await rows(
+                sql.count_fresh(
+                    connection,
+                    campaign_id=campaign_id,
+                    zone_group_ids=[row["id"] for row in found],
+                    afters=[0] * len(found),
+                    untils=[LAST] * len(found),
+                    limit=limit,
+                    **self._of,
+                )
+            )
+        counts = [
+            ZoneCount(tuple(group["zones"]), count["contacts"], count["contacts"] < limit)
+            for group, count in zip(found, counted, strict=True)
+            if count["contacts"]
+        ]
+        return sorted(counts, key=lambda count: (-count.contacts, count.zones))
+
+    async def zones_of(self, campaign_ids: Sequence[int]) -> dict[int, list[tuple[str, ...]]]:
+        """The same of several campaigns."""
+        async with self._database.connection() as connection:
+            found = await rows(sql.zones_of_campaigns(connection, campaign_ids=campaign_ids, **self._of))
+        zones: defaultdict[int, list[tuple[str, ...]]] = defaultdict(list)
+        for row in found:
+            zones[row["campaign_id"]].append(tuple(row["zones"]))
+        return zones
+
     async def numbers_of(self, carrier_id: int) -> list[int]:
         """Ids of the numbers that campaigns on this carrier can call from."""
         async with self._database.connection() as connection:
             found = await rows(sql.active_numbers(connection, carrier_id=carrier_id, **self._of))
         return [row["id"] for row in found]
 
-    async def log(self, campaign_id: int, *, before: int | None = None, limit: int = PAGE) -> list[LogEntry]:
-        """Newest first."""
+    async def log(
+        self, campaign_id: int, *, before: int | None = None, limit: int = PAGE, faults: bool = False
+    ) -> list[LogEntry]:
+        """Newest first. faults: warnings and errors alone."""
+        page = sql.fault_page if faults else sql.log_page
         async with self._database.connection() as connection:
-            found = await rows(
-                sql.log_page(connection, campaign_id=campaign_id, before=before, limit=limit, **self._of)
-            )
+            found = await rows(page(connection, campaign_id=campaign_id, before=before, limit=limit, **self._of))
         return [entry(row) for row in found]
 
 
@@ -211,5 +269,6 @@ def _conditions(wanted: Wanted) -> dict[str, object]:
     return {
         "states": [state.value for state in wanted.states] or None,
         "importing": wanted.importing,
+        "archived": wanted.archived,
         "search": f"%{literal}%" if wanted.search else None,
     }

@@ -76,23 +76,37 @@ class Campaigns(Drafts):
             moved = await self._move(turn, campaign_id, states.RESUME, "resumed")
             await sql.clear_breaker(turn.connection, carrier_id=moved["carrier_id"], now=turn.now, **self._of)
 
-    async def pause(self, campaign_id: int, reason: str = "") -> None:
-        """Once this has returned, nothing more is placed; calls in progress end normally."""
-        await self._stop(campaign_id, states.PAUSE, f"paused{': ' + reason if reason else ''}", reason)
+    async def pause(self, campaign_id: int, reason: str = "", *, end_calls: bool = False) -> None:
+        """Once this has returned, nothing more is placed; calls in progress end normally.
 
-    async def cancel(self, campaign_id: int) -> None:
+        end_calls: they are hung up, by their workers within about a second.
+        """
+        because = f": {reason}" if reason else ""
+        await self._stop(campaign_id, states.PAUSE, f"paused{because}", reason, end_calls=end_calls)
+
+    async def cancel(self, campaign_id: int, *, end_calls: bool = False) -> None:
         """The same for good: there is no retry after it, and who still waits reads as skipped (cancelled)."""
-        await self._stop(campaign_id, states.CANCEL, "cancelled")
+        await self._stop(campaign_id, states.CANCEL, "cancelled", end_calls=end_calls)
 
     async def fail(self, campaign_id: int, reason: str) -> None:
         await self._stop(campaign_id, states.FAIL, f"failed: {reason}", reason, level="error")
 
     async def _stop(
-        self, campaign_id: int, transition: Transition, message: str, reason: str = "", level: str = "info"
+        self,
+        campaign_id: int,
+        transition: Transition,
+        message: str,
+        reason: str = "",
+        level: str = "info",
+        *,
+        end_calls: bool = False,
     ) -> None:
+        said = f"{message}, and its calls hung up" if end_calls else message
         async with self._command() as turn:
-            await self._move(turn, campaign_id, transition, message, reason, level=level)
+            await self._move(turn, campaign_id, transition, said, reason, level=level)
             await turn.take_back(campaign_id=campaign_id)
+            if end_calls:
+                await sql.ask_to_hang_up_all(turn.connection, campaign_id=campaign_id, now=turn.now, **self._of)
         await self.wait_until_sent(campaign_id=campaign_id)
 
     async def close(self, campaign_id: int) -> None:

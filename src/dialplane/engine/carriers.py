@@ -20,7 +20,10 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarrierRecord:
-    """A carrier as it is stored. plain, sealed: its settings, of which only a `Sealer` makes the whole."""
+    """A carrier as it is stored. plain, sealed: its settings, of which only a `Sealer` makes the whole.
+
+    suspended_until: its breaker has tripped, and it rests until then.
+    """
 
     id: int
     uuid: UUID
@@ -33,6 +36,7 @@ class CarrierRecord:
     is_default: bool
     inactive_since: datetime | None
     inactive_reason: str
+    suspended_until: datetime | None
     archived_at: datetime | None
     numbers: int
     active_numbers: int
@@ -100,6 +104,7 @@ def carrier_record(row: Row) -> CarrierRecord:
         is_default=row["is_default"],
         inactive_since=row["inactive_since"],
         inactive_reason=row["inactive_reason"],
+        suspended_until=row["suspended_until"],
         archived_at=row["archived_at"],
         numbers=row["numbers"],
         active_numbers=row["active_numbers"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,11 +11,14 @@ from uuid import UUID
 from dialplane.core.attempt import ContactState
 from dialplane.core.campaign import CampaignState, left_over
 from dialplane.core.disposition import Disposition
+from dialplane.core.intake import PhoneNumber
 from dialplane.engine.campaigns import Campaigns
+from dialplane.engine.numbering import read_number
 from dialplane.errors import NotFound
 from dialplane.store.postgres import Connection, Database, Row, rows, sql
 
 EXAMINED = 25_000  # contacts that one filtered page looks at
+END = 2**63 - 1  # no contact has an id beyond it
 NEWEST_ATTEMPTS = 100
 
 
@@ -80,13 +83,17 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactFilter:
-    """What a contact must be to be shown; None: anything. among: one of these states."""
+    """What a contact must be to be shown; None: anything. among: one of these states.
+
+    text: a part of its number, of its external id or of the value of a variable, in upper or lower case.
+    """
 
     state: ContactState | None = None
     among: frozenset[ContactState] | None = None
     disposition: Disposition | None = None
     external_id: str | None = None
     to_number: str | None = None
+    text: str | None = None
 
     def admits(self, contact: ContactRecord) -> bool:
         return (
@@ -141,9 +148,29 @@ class ContactBook:
                 place = await self._with_external_id(connection, campaign_id, wanted.external_id, after, limit)
             else:
                 states = wanted.states(left_over=campaign.left_over is not None)
-                place = await self._walk(connection, campaign_id, states, wanted.disposition, after, limit)
+                place = await self._walk(connection, campaign_id, states, wanted, after, limit)
             found = await self._details(connection, place.ids)
         return [contact for contact in found if wanted.admits(contact)], place.next
+
+    async def page_before(
+        self, campaign_id: int, wanted: ContactFilter, *, before: int = END, limit: int
+    ) -> tuple[list[ContactRecord], int | None]:
+        """The same from the other end: contacts by id, up to the contact `before`, and where the page before ends."""
+        campaign = await self._campaigns.get(campaign_id)
+        states = wanted.states(left_over=campaign.left_over is not None)
+        async with self._database.connection() as connection:
+            place = await self._walk_back(connection, campaign_id, states, wanted, before, limit)
+            found = await self._details(connection, place.ids)
+        return [contact for contact in found if wanted.admits(contact)], place.next
+
+    async def meant(self, campaign_id: int, text: str, wanted: ContactFilter) -> ContactFilter:
+        """Whom somebody looks for with this text: by number or external id, where a contact has it; else by a part."""
+        number = _number(text)
+        by_number = None if number is None else replace(wanted, to_number=number)
+        for precise in (by_number, replace(wanted, external_id=text)):
+            if precise is not None and (await self.page(campaign_id, precise, after=0, limit=1))[0]:
+                return precise
+        return replace(wanted, text=text)
 
     async def get(self, contact_id: int, campaign_id: int | None = None) -> ContactRecord:
         """Raises NotFound, also for a contact of another campaign than this."""
@@ -173,18 +200,37 @@ class ContactBook:
         connection: Connection,
         campaign_id: int,
         states: Sequence[str] | None,
-        disposition: Disposition | None,
+        wanted: ContactFilter,
         after: int,
         limit: int,
     ) -> _Place:
         if states == []:
             return _Place([], None)
         reach = {"campaign_id": campaign_id, "after": after, "examined": EXAMINED, **self._of}
-        found = sql.walk_contacts(connection, states=states, disposition=disposition, limit=limit, **reach)
-        ids = [row["id"] for row in await rows(found)]
+        passing = {"states": states, "disposition": wanted.disposition, "text": wanted.text, "limit": limit}
+        ids = [row["id"] for row in await rows(sql.walk_contacts(connection, **passing, **reach))]
         if len(ids) == limit:
             return _Place(ids, ids[-1])
         walked = await sql.walked_contacts(connection, **reach)
+        return _Place(ids, walked["id"] if walked["rows"] == EXAMINED else None)
+
+    async def _walk_back(
+        self,
+        connection: Connection,
+        campaign_id: int,
+        states: Sequence[str] | None,
+        wanted: ContactFilter,
+        before: int,
+        limit: int,
+    ) -> _Place:
+        if states == []:
+            return _Place([], None)
+        reach = {"campaign_id": campaign_id, "before": before, "examined": EXAMINED, **self._of}
+        passing = {"states": states, "disposition": wanted.disposition, "text": wanted.text, "limit": limit}
+        ids = [row["id"] for row in await rows(sql.walk_contacts_back(connection, **passing, **reach))]
+        if len(ids) == limit:
+            return _Place(ids, ids[-1])
+        walked = await sql.walked_contacts_back(connection, **reach)
         return _Place(ids, walked["id"] if walked["rows"] == EXAMINED else None)
 
     async def _with_external_id(
@@ -203,6 +249,12 @@ class ContactBook:
     async def _details(self, connection: Connection, ids: Sequence[int]) -> list[ContactRecord]:
         found = await rows(sql.contact_details(connection, contact_ids=ids, **self._of)) if ids else []
         return [_record(row) for row in found]
+
+
+def _number(text: str) -> str | None:
+    """A number with its country code, with or without the + in front."""
+    found = (read_number(spelling, None) for spelling in (text, f"+{text.strip()}"))
+    return next((number.e164 for number in found if isinstance(number, PhoneNumber)), None)
 
 
 def _record(row: Row) -> ContactRecord:

@@ -344,6 +344,7 @@ def _intent(
         spacing={f"{turn.organization_id}/{pace.scope}": pace.spacing_seconds for pace in pacing if pace.cps},
         limits=campaign.trunk.limits,
         check=campaign.check,
+        recording=campaign.policies.recording,
     )
     deadline_at = send_before + timedelta(seconds=campaign.trunk.limits.send_timeout_seconds) + SEND_GRACE
     return Intent(order=order, number_id=caller_id.id, rank=due_rank(claim.priority), deadline_at=deadline_at)

@@ -17,7 +17,7 @@ from dialplane.core.window import CONTACT
 from dialplane.engine.campaign_reader import count_progress
 from dialplane.engine.contacts import e164
 from dialplane.engine.grouping import Group, Piece, count, groups, ready
-from dialplane.engine.sight import Hold, Sight, any_worker, see_campaign
+from dialplane.engine.sight import Hold, LineCap, Sight, count_workers, see_campaign
 from dialplane.engine.sources import SourceFinder
 from dialplane.errors import NotFound
 from dialplane.ports import Clock
@@ -50,7 +50,8 @@ class ContactWhy:
 class CampaignWhy:
     """hold: what keeps it from calling more people. lines: in use by it. groups: its contacts by what holds them.
 
-    next_at: the earliest instant at which somebody else can be called; None: none can be named.
+    next_at: the earliest instant at which somebody else can be called; None: none can be named. caps: on its lines.
+    workers: alive.
     """
 
     campaign_id: int
@@ -60,6 +61,8 @@ class CampaignWhy:
     next_at: datetime | None
     lines: int
     groups: Sequence[Group]
+    caps: Sequence[LineCap]
+    workers: int
 
 
 class Explanations:
@@ -92,7 +95,8 @@ class Explanations:
     async def campaign(self, campaign_id: int) -> CampaignWhy:
         """From counters and by index, whatever its size. Raises NotFound."""
         async with see(self._database, self._organization_id, self._clock.instant()) as turn:
-            sight = await self._see(turn, campaign_id)
+            workers = await count_workers(turn)
+            sight = await self._see(turn, campaign_id, workers)
             progress = (await count_progress(turn.connection, self._organization_id, [campaign_id]))[campaign_id]
             found = await groups(sight, self._finder, progress)
         hold, next_at = sight.shown(Held(reason=Reason.NOBODY_WAITS)), None
@@ -109,11 +113,14 @@ class Explanations:
             next_at=next_at,
             lines=sight.load.by_campaign.get(campaign_id, 0),
             groups=found,
+            caps=sight.caps,
+            workers=workers,
         )
 
-    async def _see(self, turn: Turn, campaign_id: int) -> Sight:
-        workers = self._clock.virtual or await any_worker(turn)  # a virtual run has its own, which nobody else sees
-        return await see_campaign(turn, self._finder, campaign_id, workers=workers)
+    async def _see(self, turn: Turn, campaign_id: int, workers: int | None = None) -> Sight:
+        alive = await count_workers(turn) if workers is None else workers
+        own = self._clock.virtual  # a virtual run has its own worker, which nobody else sees
+        return await see_campaign(turn, self._finder, campaign_id, workers=own or alive > 0)
 
     async def _contact(self, turn: Turn, contact_id: int, campaign_id: int | None) -> ContactWhy:
         row = await sql.see_contact(turn.connection, contact_id=contact_id, **self._of)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from dialplane.store.postgres import Database, rows, sql
+from dialplane.store.postgres import Database, Row, rows, sql
 
 SILENT = timedelta(seconds=5)  # a worker beats every second
 
@@ -19,6 +19,33 @@ class Load:
     jobs: Mapping[str, int]
     workers: int
     deliveries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseState:
+    """connections: open now, of most_connections. longest_transaction_seconds: of those that are open."""
+
+    version: str
+    bytes: int
+    connections: int
+    most_connections: int
+    longest_transaction_seconds: float
+
+
+async def workers(database: Database, *, limit: int) -> list[Row]:
+    """Those last heard of first: host, pid, started_at, heartbeat_at, lines, and `now` by the database's clock."""
+    async with database.connection() as connection:
+        return await rows(sql.workers(connection, limit=limit))
+
+
+async def alive_workers(database: Database) -> int:
+    async with database.connection() as connection:
+        return len(await rows(sql.live_workers(connection, silent=SILENT)))
+
+
+async def database_state(database: Database) -> DatabaseState:
+    async with database.connection() as connection:
+        return DatabaseState(**dict(await sql.database_state(connection)))
 
 
 async def measure(database: Database) -> Load:

@@ -14,11 +14,13 @@ from uuid import uuid4
 
 import asyncpg
 
-from dialplane.core.campaign import FAIL_IMPORT
-from dialplane.core.intake import Columns, NewContact, Reject, Row, decide, missing_columns
+from dialplane.core.campaign import FAIL_IMPORT, FINAL, CampaignState
+from dialplane.core.intake import Columns, NewContact, Reject, Row, decide, duplicate, missing_columns
 from dialplane.core.window import known_zone
 from dialplane.engine.contact_file import Table, open_table
+from dialplane.engine.jobs import IMPORT, enqueue
 from dialplane.engine.numbering import read_number
+from dialplane.engine.preview import Preview, preview
 from dialplane.engine.screening import Screening, screen
 from dialplane.errors import Conflict, Invalid, NotFound
 from dialplane.ports import Clock, Files
@@ -46,11 +48,15 @@ class Imported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactsFile:
-    """A file that is in the store already. default_region: as `check_region` returns it."""
+    """A file that is in the store already.
+
+    default_region: as `check_region` returns it. columns: names instead of the header's, as `Columns.of` takes them.
+    """
 
     key: str
     name: str
     default_region: str | None = None
+    columns: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +97,25 @@ class Intake:
 
         def read() -> Screening:
             chunks = self._files.read(file.key)
-            region = file.default_region
-            return screen(chunks, name=file.name, required=required, default_region=region, thorough=thorough)
+            return screen(
+                chunks,
+                name=file.name,
+                required=required,
+                default_region=file.default_region,
+                thorough=thorough,
+                given=file.columns,
+            )
+
+        return await asyncio.to_thread(read)
+
+    async def preview(
+        self, file: ContactsFile, required: frozenset[str], names: Sequence[str] | None = None
+    ) -> Preview:
+        """The beginning of a stored file, read in a thread. names: None has them proposed. As `preview.preview`."""
+
+        def read() -> Preview:
+            chunks, region = self._files.read(file.key), file.default_region
+            return preview(chunks, name=file.name, required=required, default_region=region, names=names)
 
         return await asyncio.to_thread(read)
 
@@ -104,6 +127,17 @@ class Intake:
         file = ContactsFile(key=key, name=path.name, default_region=default_region)
         async with self._database.transaction() as connection:
             await attach(connection, self._organization_id, campaign_id, file, self._clock.now())
+
+    async def add(self, campaign_id: int, file: ContactsFile) -> None:
+        """A further file, which a job imports. Raises Conflict for a campaign that has ended, and while another file is
+        being imported; NotFound.
+        """
+        async with open_command(self._database, self._organization_id, self._clock.instant()) as turn:
+            campaign = await sql.campaign(turn.connection, campaign_id=campaign_id, **self._of)
+            if campaign is not None and CampaignState(campaign["state"]) in FINAL:
+                raise Conflict(f"campaign {campaign_id} is {campaign['state']}: it takes no contacts")
+            await attach(turn.connection, self._organization_id, campaign_id, file, turn.now)
+            await enqueue(turn.connection, IMPORT, [{**self._of, "campaign_id": campaign_id}])
 
     async def run(
         self,
@@ -123,7 +157,7 @@ class Intake:
         if file is None:
             return None
         table = await asyncio.to_thread(open_table, self._files.read(file["key"]), name=file["name"])
-        columns = _columns(table, required)
+        columns = _columns(table, required, file["columns"])
         names = list(dict.fromkeys([*campaign["variable_names"], *(name for _, name in columns.variables)]))
         async with self._database.connection() as connection:
             await sql.name_variables(connection, campaign_id=campaign_id, variable_names=names, **self._of)
@@ -231,14 +265,7 @@ class Intake:
         first = {row["to_number"]: row["row_number"] for row in await rows(found)}
         field = batch.columns.names[batch.columns.phone]
         return [
-            Reject(
-                row_number=contact.row_number,
-                field=field,
-                value=contact.to_number,
-                reason=_same_number(first[contact.to_number]),
-                fix="nothing, if it is the same person: the first row is called; else mend the number",
-            )
-            for contact in contacts
+            duplicate(contact.row_number, field, contact.to_number, first[contact.to_number]) for contact in contacts
         ]
 
     async def _add_rejects(self, connection: Connection, batch: _Batch, rejects: Sequence[Reject]) -> None:
@@ -318,6 +345,7 @@ async def attach(
             name=file.name,
             key=file.key,
             default_region=file.default_region,
+            columns=None if file.columns is None else list(file.columns),
             now=now,
         )
     except asyncpg.UniqueViolationError:
@@ -399,8 +427,8 @@ def _refused(name: str, reject: Reject) -> Invalid:
     )
 
 
-def _columns(table: Table, required: frozenset[str]) -> Columns:
-    columns = Columns.of(table.header)
+def _columns(table: Table, required: frozenset[str], given: Sequence[str] | None = None) -> Columns:
+    columns = Columns.of(table.header, given)
     if missing := missing_columns(columns, required):
         wanted = ", ".join(f"{{{{{name}}}}}" for name in missing)
         raise Invalid(
@@ -408,10 +436,6 @@ def _columns(table: Table, required: frozenset[str]) -> Columns:
             f"its columns are {', '.join(columns.names)}"
         )
     return columns
-
-
-def _same_number(row_number: int | None) -> str:
-    return "the campaign has this number already" if row_number is None else f"the same number as row {row_number}"
 
 
 @contextmanager

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from dialplane.core.abandon import day_of
 from dialplane.core.attempt import ContactState, Conversation, Outcome
 from dialplane.core.campaign import CampaignState
 from dialplane.core.disposition import BREAKER_FAULTS, MEANINGS, REFUSALS, Disposition
 from dialplane.core.retry import Finish, Retry
 from dialplane.store.postgres import Connection, Row, rows, sql
-from dialplane.store.records import due_rank, retry_policy
+from dialplane.store.records import answer_period, due_rank, retry_policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,11 @@ class EndedCall:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A failed call that a breaker wants to look at."""
+    """A call that failed, or was abandoned: a breaker wants to look at it."""
 
     campaign_id: int
     carrier_id: int
+    abandoned: bool = False
 
 
 def refused(ended_at: datetime, disposition: Disposition, cause: str, sip_status: int | None) -> tuple[Outcome, bool]:
@@ -64,10 +66,9 @@ async def settle(
         return set()
     await _settle_contacts(connection, organization_id, worker_id, settled)
     await _stop_calling(connection, organization_id, settled, once)
-    return {
-        Fault(row["campaign_id"], row["carrier_id"])
-        for row in settled
-        if Disposition(row["disposition"]) in BREAKER_FAULTS
+    faults = [row for row in settled if Disposition(row["disposition"]) in BREAKER_FAULTS]
+    return {Fault(row["campaign_id"], row["carrier_id"]) for row in faults} | {
+        Fault(row["campaign_id"], row["carrier_id"], abandoned=True) for row in settled if row["abandoned"]
     }
 
 
@@ -91,6 +92,7 @@ async def _end_attempts(
             transcripts=[_transcript(outcome.conversation) for outcome in outcomes],
             gathered=[_gathered(outcome.conversation) for outcome in outcomes],
             recordings=[outcome.recording for outcome in outcomes],
+            abandoned=[outcome.abandoned for outcome in outcomes],
             sent_ats=[call.sent_at for call in ended],
             tell=tell,
         )
@@ -101,6 +103,7 @@ async def _settle_contacts(
     connection: Connection, organization_id: int, worker_id: UUID, settled: Sequence[Row]
 ) -> None:
     decisions = [decide(row) for row in settled]
+    answers = [_answer_period(row) for row in settled]
     count = await sql.settle_contacts(
         connection,
         organization_id=organization_id,
@@ -113,8 +116,17 @@ async def _settle_contacts(
         refusals=[0 if row["spent"] else row["refusals"] + 1 for row in settled],
         ranks=[due_rank(row["priority"]) for row in settled],
         due_ats=[decision.due_at for decision in decisions],
+        answers=answers,
+        abandoned=[bool(row["abandoned"]) and answer is not None for row, answer in zip(settled, answers, strict=True)],
     )
     assert count == len(settled), f"{len(settled)} attempts ended, {count} contacts settled"
+
+
+def _answer_period(row: Row) -> str | None:
+    """What an answered call counts to; None for one that does not count."""
+    if row["abandon_zone"] is None:
+        return None
+    return answer_period(day_of(row["answered_at"], row["abandon_zone"]), row["resumed_at"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

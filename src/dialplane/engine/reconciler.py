@@ -14,14 +14,14 @@ from dialplane.core.attempt import AttemptState, ContactState, Order, Outcome
 from dialplane.core.campaign import CampaignState
 from dialplane.core.disposition import Disposition
 from dialplane.core.intake import template_values
-from dialplane.engine.call import last_deadline
+from dialplane.engine.call import DEADLINE_GRACE, last_deadline
 from dialplane.engine.calls import Calls
 from dialplane.engine.dispatcher import SEND_GRACE, SEND_WINDOW
 from dialplane.engine.outcomes import EndedCall, settle
 from dialplane.errors import CarrierUnavailable, EnvironmentFault, Invalid, NotFound
 from dialplane.ports import Clock, Lookup
 from dialplane.store.postgres import CONNECTION_FAULTS, Database, Row, rows, sql
-from dialplane.store.records import Paces, call_limits
+from dialplane.store.records import Paces, call_limits, recording
 from dialplane.store.turn import Turn, open_turn
 
 SILENCE = timedelta(seconds=5)  # a worker not heard of for this long is gone; its calls are asked about
@@ -115,7 +115,7 @@ class Reconciler:
         ask_at, pause = self._asked.get(order.attempt_id, (now, FIRST_PAUSE_SECONDS))
         if row["state"] == AttemptState.UNKNOWN and row["worker_id"] == self._worker_id:
             if row["deadline_at"] <= now:
-                await self._give_up(order, row, now)
+                await self._give_up(order, row, now, "the carrier could not tell what became of it")
                 return
             if ask_at > now:
                 return
@@ -146,7 +146,9 @@ class Reconciler:
         try:
             # The agent too: whoever answers must not wait for a database that may be lost by then.
             carrier = await self._calls.load(order)
-            self._calls.track(order)  # before the question: its answer may bring events
+            self._calls.track(
+                order, answered=row["answered_at"] is not None
+            )  # before the question: its answer may bring events
             answer = await carrier.lookup(order)
         except (CarrierUnavailable, Invalid, NotFound) as fault:
             log.warning("attempt.not_looked_up", attempt_id=order.attempt_id, error=str(fault))
@@ -162,6 +164,13 @@ class Reconciler:
                 await self._send_again(order)
             else:
                 self._asked[order.attempt_id] = (sent_by + SEND_GRACE, FIRST_PAUSE_SECONDS)
+        elif answer is Lookup.CUT_OFF:
+            # If nobody was left to hang it up, a telephone may ring until the trunk stops it.
+            silent_at = row["sent_at"] + timedelta(seconds=order.limits.ring_timeout_seconds) + 2 * DEADLINE_GRACE
+            if now >= silent_at:
+                await self._give_up(order, row, now, "cut off: the process that carried it has died")
+            else:
+                self._asked[order.attempt_id] = (silent_at, FIRST_PAUSE_SECONDS)
 
     async def _send_again(self, order: Order) -> None:
         """Certainly never placed: the same attempt goes out, if it still may; else it ends unspent."""
@@ -229,7 +238,7 @@ class Reconciler:
         await turn.write(self._worker_id, paces=paces)
         return replace(order, send_at=turn.now, send_before=send_before)
 
-    async def _give_up(self, order: Order, row: Row, now: datetime) -> None:
+    async def _give_up(self, order: Order, row: Row, now: datetime, cause: str) -> None:
         """Nobody could tell what became of it: the attempt is spent and is not dialled again of itself."""
         async with open_turn(self._database, order.organization_id, self._clock.instant()) as turn:
             if turn is not None and await self._hold(turn, order):
@@ -238,7 +247,7 @@ class Reconciler:
                     ended_at=now,
                     ringing_at=row["ringing_at"],
                     answered_at=row["answered_at"],
-                    cause="the carrier could not tell what became of it",
+                    cause=cause,
                 )
                 await self._end(turn, order, outcome, spent=True)
 
@@ -275,4 +284,5 @@ def _order(row: Row) -> Order:
         send_at=row["send_at"],
         send_before=row["send_before"],
         limits=call_limits(row),
+        recording=recording(row["recorded"]),
     )

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from dialplane.core.retention import Retention
+from dialplane.core.retention import Retention, shorter
 from dialplane.engine.events import purge_events
 from dialplane.engine.jobs import purge_history
 from dialplane.engine.keys import forget_logins
@@ -41,8 +41,9 @@ async def purge(
             gone["uploads"] += await uploads(organization_id, now - keep.uploads)
         if keep.transcripts is not None:
             gone["transcripts"] += await _forget_transcripts(database, of, now - keep.transcripts)
-        if keep.recordings is not None:
-            gone["recordings"] += await _purge_recordings(database, files, of, now - keep.recordings)
+        recordings = shorter(keep.recordings, await recordings_kept(database, organization_id))
+        if recordings is not None:
+            gone["recordings"] += await _purge_recordings(database, files, of, now - recordings)
         if keep.contacts_files is not None:
             gone["contacts_files"] += await _purge_contacts_files(database, files, of, now - keep.contacts_files, now)
     if keep.deliveries is not None:
@@ -83,6 +84,18 @@ async def _forget_transcripts_of(database: Database, of: Mapping[str, int], sinc
     async with database.connection() as connection:
         await sql.transcripts_gone(connection, before=before, **of)
     return gone
+
+
+async def recordings_kept(database: Database, organization_id: int) -> timedelta | None:
+    """How long the organization wants them kept; None: for as long as the installation keeps them."""
+    async with database.connection() as connection:
+        kept: timedelta | None = await sql.recordings_kept(connection, organization_id=organization_id)
+    return kept
+
+
+async def keep_recordings(database: Database, organization_id: int, kept: timedelta | None) -> None:
+    async with database.connection() as connection:
+        await sql.keep_recordings(connection, organization_id=organization_id, kept=kept)
 
 
 async def _purge_recordings(database: Database, files: Files, of: Mapping[str, int], before: datetime) -> int:

@@ -48,15 +48,22 @@ class Screening:
 
 
 def screen(
-    chunks: Iterable[bytes], *, name: str, required: frozenset[str], default_region: str | None, thorough: bool
+    chunks: Iterable[bytes],
+    *,
+    name: str,
+    required: frozenset[str],
+    default_region: str | None,
+    thorough: bool,
+    given: Sequence[str] | None = None,
 ) -> Screening:
     """Read as much of a file as it takes: a million rows are for a thread.
 
     required: the variables that the agent's text uses; each row is looked at for them. thorough: each row is decided.
+    given: names instead of the header's.
     Raises Invalid for a file that is no CSV; EmptyFile, NoPhoneColumn.
     """
     table = open_table(chunks, name=name)
-    columns = Columns.of(table.header)
+    columns = Columns.of(table.header, given)
     found = Screening(columns=columns, missing=missing_columns(columns, required))
     cells = {} if found.missing else {name: columns.position(name) for name in sorted(required)}
     seen: set[int] = set()

@@ -28,7 +28,7 @@ class MoreSettings(TypedDict, total=False):
 
 MORE = tuple(MoreSettings.__annotations__)
 # Intents have been made by these already: they are taken back when one of them changes.
-IN_INTENTS = frozenset({"agent_id", "carrier_id", "number_ids", "ends_at", "screening"})
+IN_INTENTS = frozenset({"agent_id", "carrier_id", "number_ids", "ends_at", "screening", "recording"})
 
 
 def settings_of(policies: Policies) -> dict[str, Any]:
@@ -39,6 +39,8 @@ def settings_of(policies: Policies) -> dict[str, Any]:
         "calling_window": policies.window.to_json(),
         "retry": policies.retry.to_json(),
         "breaker": policies.breaker.to_json(),
+        "abandon": policies.abandon.to_json(),
+        "recording": policies.recording.to_json(),
     }
 
 

@@ -17,6 +17,7 @@ from dialplane.store.records import Load
 from dialplane.store.records import campaign as campaign_of
 from dialplane.store.turn import Turn
 
+TRIPPED: Final = {"breaker.tripped": Reason.BREAKER, "abandon.tripped": Reason.ABANDONED}
 SILENT: Final = timedelta(seconds=5)  # a worker beats every second
 
 
@@ -28,6 +29,15 @@ class Hold:
     release: Release
     until: datetime | None
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineCap:
+    """Lines in use against a cap. scope: campaign, organization, carrier or numbers. most: None: no cap of its own."""
+
+    scope: str
+    in_use: int
+    most: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +65,27 @@ class Sight:
     def spacing(self) -> timedelta:
         """Between two calls at least."""
         return max(pace.spacing for pace in self.decision.pacing[self.campaign.id])
+
+    @property
+    def caps(self) -> list[LineCap]:
+        """What its calls count against."""
+        trunk, load = self.campaign.trunk, self.load
+        numbers = [number for number in trunk.numbers.caller_ids if number.rotates]
+        of_numbers = [number.max_lines for number in numbers if number.max_lines is not None]
+        return [
+            LineCap(
+                scope="campaign",
+                in_use=load.by_campaign.get(self.campaign.id, 0),
+                most=self.campaign.policies.max_lines,
+            ),
+            LineCap(scope="organization", in_use=load.total, most=self.turn.max_lines),
+            LineCap(scope="carrier", in_use=load.by_carrier.get(trunk.id, 0), most=trunk.max_lines),
+            LineCap(
+                scope="numbers",
+                in_use=sum(load.by_number.get(number.id, 0) for number in numbers),
+                most=sum(of_numbers) if len(of_numbers) == len(numbers) else None,
+            ),
+        ]
 
     def bound(self) -> Held:
         """What keeps it from calling more of those who could be called."""
@@ -93,6 +124,7 @@ class Sight:
         details: Mapping[Reason, object] = {
             Reason.PAUSED: self.state_reason,
             Reason.BREAKER: self.state_reason,
+            Reason.ABANDONED: self.state_reason,
             Reason.FAILED: self.state_reason,
             Reason.QUEUE: campaign.queue or "",
             Reason.OUTSIDE_WINDOW: campaign.policies.window.describe(),
@@ -140,17 +172,18 @@ async def see_campaign(turn: Turn, finder: SourceFinder, campaign_id: int, *, wo
     )
 
 
-def _stopped(campaign: Campaign, active: Sequence[Campaign], now: datetime, *, tripped: bool) -> Held | None:
+def _stopped(campaign: Campaign, active: Sequence[Campaign], now: datetime, *, tripped: str | None) -> Held | None:
     """As the turn has it, which first starts those whose hour has come; and who has paused it."""
     held = plan.stopped(campaign, now)
     if held is None or held.reason not in (Reason.SCHEDULED, Reason.PAUSED):
         return held
     if campaign.state is CampaignState.PAUSED:
-        return Held(reason=Reason.BREAKER) if tripped else held
+        return held if tripped is None else Held(reason=TRIPPED[tripped])
     if campaign.id in whose_turn(active, now):
         return None
     return held if held.until is not None and held.until > now else Held(reason=Reason.QUEUE)
 
 
-async def any_worker(turn: Turn) -> bool:
-    return bool(await rows(sql.live_workers(turn.connection, silent=SILENT)))
+async def count_workers(turn: Turn) -> int:
+    """Those that are alive."""
+    return len(await rows(sql.live_workers(turn.connection, silent=SILENT)))

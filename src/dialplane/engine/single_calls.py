@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid5
 
+from dialplane.core.abandon import AbandonRule
 from dialplane.core.attempt import ContactState
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.campaign import CampaignState, Policies
@@ -29,8 +30,10 @@ POLL_SECONDS = 0.05
 MOST_PLANNED = 100  # to one number, by one agent from one number
 NAMESPACE = UUID("6f1c3a52-7d0e-4b6a-9a53-2f9f3f0f6d11")  # of the ids of hidden campaigns
 
-# One call was asked for: nothing is dialled again, and no breaker of its own stops the calls of others.
-ONCE = Policies(retry=RetryPolicy(max_retries=0), breaker=CircuitBreaker(enabled=False))
+# One call was asked for: nothing is dialled again, and no breaker or rate of its own stops the calls of others.
+ONCE = Policies(
+    retry=RetryPolicy(max_retries=0), breaker=CircuitBreaker(enabled=False), abandon=AbandonRule(enabled=False)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
@@ -135,6 +136,14 @@ class Telephony:
                 if carrier.id != default_id:
                     yield carrier
             after = page[-1].id
+
+    async def lines(self) -> dict[int, Counter[int | None]]:
+        """Calls in progress through each carrier that has any, by the number that they come from."""
+        lines: defaultdict[int, Counter[int | None]] = defaultdict(Counter)
+        async with self._database.connection() as connection:
+            for row in await rows(sql.lines_of_carriers(connection, **self._of)):
+                lines[row["carrier_id"]][row["number_id"]] += row["lines"]
+        return dict(lines)
 
     # --- make and change -------------------------------------------------------------------------------------
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Final
 from uuid import UUID
 
+from dialplane.core.abandon import AbandonDay
 from dialplane.core.attempt import AttemptState, ContactState
 from dialplane.core.campaign import CampaignState, Policies, left_over
 from dialplane.core.disposition import Disposition
 from dialplane.store.postgres import Row
-from dialplane.store.records import SKIP, policies
+from dialplane.store.records import ABANDONED, ANSWERED, SKIP, policies
+
+ABANDON_DAYS: Final = 31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,7 @@ class CampaignRecord:
     starts_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    resumed_at: datetime | None = None  # last start or resume
     ends_at: datetime | None = None  # no call begins from then on
     archived_at: datetime | None = None
     queue: str | None = None  # of the campaigns of one queue, one at a time runs
@@ -76,7 +81,10 @@ class CampaignRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a campaign's contacts and attempts stand. `dispositions` counts ended attempts."""
+    """Where a campaign's contacts and attempts stand.
+
+    dispositions: counts ended attempts. tried: contacts with one.
+    """
 
     total: int = 0
     reached: int = 0
@@ -86,9 +94,11 @@ class Progress:
     dialing: int = 0
     waiting: int = 0
     attempts: int = 0
+    tried: int = 0
     skips: Mapping[str, int] = field(default_factory=dict)  # skipped contacts by reason
     dispositions: Mapping[str, int] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)  # open attempts by state
+    answers: Sequence[AbandonDay] = ()  # calls that people answered, ABANDON_DAYS days, newest first
 
     def contacts(self) -> dict[str, int]:
         names = ("total", "reached", "exhausted", "skipped", "removed", "dialing", "waiting")
@@ -142,6 +152,20 @@ def entry(row: Row) -> LogEntry:
     return LogEntry(**{name: row[name] for name in LogEntry.__dataclass_fields__})
 
 
+def _answers(measures: Mapping[str, int]) -> list[AbandonDay]:
+    """A day has as many periods as the campaign was started or resumed on it."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for measure, count in measures.items():
+        for kind in (ANSWERED, ABANDONED):
+            if measure.startswith(kind):
+                counts[kind, measure.removeprefix(kind).partition(".")[0]] += count
+    days = sorted({day for _, day in counts}, reverse=True)[:ABANDON_DAYS]
+    return [
+        AbandonDay(day=date.fromisoformat(day), answered=counts[ANSWERED, day], abandoned=counts[ABANDONED, day])
+        for day in days
+    ]
+
+
 def progress(row: Row, measures: Mapping[str, int], calls: Sequence[Row]) -> Progress:
     ended = {state.value: measures.get(state.value, 0) for state in ContactState}
     dialing = sum(call["dialing"] for call in calls)
@@ -155,6 +179,7 @@ def progress(row: Row, measures: Mapping[str, int], calls: Sequence[Row]) -> Pro
         dialing=dialing,
         waiting=waiting,
         attempts=measures.get("attempts", 0),
+        tried=measures.get("tried", 0),
         skips={measure.removeprefix(SKIP): n for measure, n in measures.items() if measure.startswith(SKIP) and n > 0},
         dispositions={
             disposition.value: count
@@ -162,6 +187,7 @@ def progress(row: Row, measures: Mapping[str, int], calls: Sequence[Row]) -> Pro
             if (count := measures.get(f"disposition.{disposition.value}", 0))
         },
         calls={call["state"]: call["calls"] for call in calls if call["state"] != AttemptState.ENDED},
+        answers=_answers(measures),
     )
     over = left_over(CampaignState(row["state"]), row["state_reason"])
     if over is None or not waiting:

@@ -20,7 +20,7 @@ from dialplane.engine.dispatcher import Dispatcher, TurnResult
 from dialplane.engine.outcomes import EndedCall, Fault
 from dialplane.engine.reconciler import Reconciler
 from dialplane.errors import EnvironmentFault, InvalidTransition
-from dialplane.metrics import CLAIMS, REFILL, TURNS
+from dialplane.metrics import ANSWERS, CLAIMS, REFILL, TURNS
 from dialplane.ports import Agents, Carriers, Clock, Screening
 from dialplane.store.postgres import CONNECTION_FAULTS, Database, describe, rows, sql
 
@@ -212,6 +212,9 @@ class Worker:
             self._faults[organization_id] = result.watched
             self._plan_next(organization_id, result)
         del self._unsettled[organization_id]
+        for call in ended:
+            if call.outcome.abandoned is not None:
+                ANSWERS.labels("abandoned" if call.outcome.abandoned else "spoken").inc()
         self._grow(len(ended))
 
     def _grow(self, settled: int) -> None:

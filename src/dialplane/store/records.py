@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
+from dialplane.core.abandon import AbandonRule
 from dialplane.core.attempt import CallLimits, Order
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.campaign import Campaign, CampaignState, Policies, Trunk
 from dialplane.core.numbers import CallerId, NumberPool
 from dialplane.core.plan import Lines
+from dialplane.core.recording import Recording
 from dialplane.core.retry import RetryPolicy
 from dialplane.core.screening import Check
 from dialplane.core.window import CallingWindow
@@ -23,11 +25,17 @@ RETRY_RANK = 10  # of what has no priority: retries, take-backs, clashes, late a
 
 
 SKIP = "skip."  # what a measure of skipped contacts by their reason begins with
+ANSWERED, ABANDONED = "answered.", "abandoned."  # calls that people answered: how many, and how many were abandoned
 
 
 def due_rank(priority: int) -> int:
     """Where a contact of this priority (0 none, 9 highest) stands among the due: lower first, 0 is for callbacks."""
     return RETRY_RANK - priority
+
+
+def answer_period(day: date, resumed_at: datetime | None) -> str:
+    """What ends a measure of answered calls: those of a day since the last start or resume count together."""
+    return f"{day}.{0 if resumed_at is None else int(resumed_at.timestamp() * 1000)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +148,8 @@ def policies(row: Row) -> Policies:
         window=_window(_text(row["calling_window"])),
         retry=retry_policy(row),
         breaker=_breaker(_text(row["breaker"])),
+        abandon=_abandon(_text(row["abandon"])),
+        recording=recording(row["recording"]),
         max_lines=row["max_lines"],
         cps=row["cps"],
     )
@@ -147,6 +157,11 @@ def policies(row: Row) -> Policies:
 
 def retry_policy(row: Row) -> RetryPolicy:
     return _retry(_text(row["retry"]))
+
+
+def recording(value: Any) -> Recording:
+    """Of the column of a campaign."""
+    return _recording(_text(value))
 
 
 # Parsed once for each distinct text: a turn sees the same few again and again.
@@ -170,6 +185,16 @@ def _retry(text: str) -> RetryPolicy:
 @lru_cache(maxsize=1000)
 def _breaker(text: str) -> CircuitBreaker:
     return CircuitBreaker.from_json(json.loads(text))
+
+
+@lru_cache(maxsize=1000)
+def _abandon(text: str) -> AbandonRule:
+    return AbandonRule.from_json(json.loads(text))
+
+
+@lru_cache(maxsize=1000)
+def _recording(text: str) -> Recording:
+    return Recording.from_json(json.loads(text))
 
 
 def campaign(row: Row) -> Campaign:
@@ -196,6 +221,7 @@ def campaign(row: Row) -> Campaign:
                 )
             ),
             slow_start=row["slow_start"],
+            carries_sound=row["carries_sound"],
         ),
         policies=policies(row),
         sealed_sequence=row["sealed_sequence"],

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from dialplane.core.abandon import AbandonDay
 from dialplane.core.campaign import Campaign
 from dialplane.store.postgres import Connection, Database, Row, rows, sql
 from dialplane.store.records import (
+    ABANDONED,
+    ANSWERED,
     SKIP,
     UNPACED,
     Claim,
@@ -20,6 +23,7 @@ from dialplane.store.records import (
     Load,
     Paces,
     RecentCalls,
+    answer_period,
     campaign,
     claim,
     due_rank,
@@ -261,6 +265,28 @@ class Turn:
         else:
             found = await rows(sql.recent_of_carrier(self.connection, carrier_id=carrier_id, **asked))
         return RecentCalls(ended=found[0]["ended"], faults=found[0]["faults"], calls=found[0]["calls"] or [])
+
+    async def answers(self, campaign_id: int, day: date, resumed_at: datetime | None) -> AbandonDay:
+        """Calls that people answered on a day, since the last start or resume."""
+        period = answer_period(day, resumed_at)
+        row = await sql.answers_of_campaign(
+            self.connection,
+            organization_id=self.organization_id,
+            campaign_id=campaign_id,
+            answered=ANSWERED + period,
+            abandoned=ABANDONED + period,
+        )
+        return AbandonDay(day=day, answered=row["answered"], abandoned=row["abandoned"])
+
+    async def abandoned_calls(self, campaign_id: int, since: datetime) -> list[str]:
+        """The latest that have ended since then."""
+        asked = {"organization_id": self.organization_id, "campaign_id": campaign_id, "since": since}
+        return await sql.abandoned_of_campaign(self.connection, **asked) or []
+
+    async def was_logged(self, campaign_id: int, event: str, since: datetime) -> bool:
+        """A warning or an error."""
+        asked = {"organization_id": self.organization_id, "campaign_id": campaign_id, "event": event, "since": since}
+        return bool(await sql.was_logged(self.connection, **asked))
 
     async def trip_campaign(self, campaign_id: int, reason: str) -> bool:
         tripped = await sql.trip_campaign(

@@ -10,9 +10,9 @@ from typing import Final
 
 from dialplane.errors import Invalid
 from dialplane.voice.resampling import resampled
+from dialplane.voice.wav import PCM, wav_header
 
 MOST_HEADER_BYTES: Final = 65536  # other programs put remarks before the sound
-PCM: Final = 1
 FRAME_BYTES: Final = 4
 
 
@@ -46,7 +46,9 @@ async def channel_of(size: int, content: AsyncIterator[bytes], channel: Channel)
         raise NotStereo("this recording is no WAV file: there is channel=both alone")
     rate, at, length = found
     frames = min(length, size - at) // FRAME_BYTES  # of a file that broke off, what there is
-    return len(_header(rate, 0)) + 2 * frames, _written(_header(rate, frames), begun[at:], content, frames, channel)
+    return len(wav_header(rate, 0)) + 2 * frames, _written(
+        wav_header(rate, frames), begun[at:], content, frames, channel
+    )
 
 
 async def _written(
@@ -91,10 +93,3 @@ def _sound_in(begun: bytearray) -> tuple[int, int, int] | None:
                 raise NotStereo("this recording is no stereo WAV file of 16 bits: there is channel=both alone")
         at += length + length % 2
     return None
-
-
-def _header(rate: int, frames: int) -> bytes:
-    """Of a WAV file of one track with 16 bits."""
-    length = 2 * frames
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, PCM, 1, rate, 2 * rate, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", 36 + length, b"WAVE") + form + struct.pack("<4sI", b"data", length)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import re
-import wave
 from collections.abc import Sequence
 from typing import Any, Final
 
 from dialplane.voice.resampling import resampled
 from dialplane.voice.settings import POCKETSPHINX, Hearing
+from dialplane.voice.wav import RATE, wav
 
-RATE: Final = 8000
 MODEL_RATE: Final = 16000
 TIMEOUT_SECONDS: Final = 20.0
 _WORD = re.compile(r"[a-z']+")
@@ -106,16 +104,6 @@ class Listener:
             return str(answer.json()["text"]).strip()
         except (httpx2.HTTPError, ValueError, KeyError, TypeError) as fault:
             raise HearingFailed(f"the transcription service failed: {fault or type(fault).__name__}") from fault
-
-
-def wav(sound: bytes) -> bytes:
-    held = io.BytesIO()
-    with wave.open(held, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(sound)
-    return held.getvalue()
 
 
 def _spoken(answer: str) -> str:

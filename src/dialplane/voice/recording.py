@@ -5,9 +5,8 @@ from __future__ import annotations
 import wave
 from array import array
 from pathlib import Path
-from typing import Final
 
-RATE: Final = 8000
+from dialplane.voice.wav import RATE, SAMPLE_BYTES
 
 
 class Recording:
@@ -24,7 +23,7 @@ class Recording:
             return
         self._file = wave.open(self._raw, "wb")  # noqa: SIM115
         self._file.setnchannels(2)
-        self._file.setsampwidth(2)
+        self._file.setsampwidth(SAMPLE_BYTES)
         self._file.setframerate(RATE)
 
     def add(self, agent: bytes, other: bytes) -> None:
@@ -38,17 +37,18 @@ class Recording:
         except OSError as fault:
             self._failed(fault)
 
-    def close(self) -> bool:
-        """Whether the file is whole; one that is not is deleted."""
+    def close(self, *, keep: bool = True) -> bool:
+        """Whether there is a whole file; any other is deleted."""
         if self._file is not None:
             for close in (self._file.close, self._raw.close):  # the first of them writes the length
                 try:
                     close()
                 except OSError as fault:
                     self._failed(fault)
-        if self.fault:
+        kept = keep and not self.fault
+        if not kept:
             self.path.unlink(missing_ok=True)
-        return not self.fault
+        return kept
 
     def _failed(self, fault: OSError) -> None:
         self.fault = self.fault or fault.strerror or str(fault)

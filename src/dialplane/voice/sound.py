@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from dialplane.voice.hearing import Endpointer
@@ -35,9 +36,22 @@ class Gone(Exception):
 class CallSound:
     """`tick` is called every 20 ms, by a clock that all calls of a process share."""
 
-    def __init__(self, audio: Audio, recording: Recording | None) -> None:
+    def __init__(
+        self,
+        audio: Audio,
+        recording: Recording | None,
+        *,
+        announced: bool = False,
+        on_first_word: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """announced: nobody is recorded before `announce` has returned; until then the recording is silent.
+
+        on_first_word: is told once, as soon as something is said, how many seconds after the answer that is.
+        """
         self._audio = audio
         self._recording = recording
+        self._records = not announced
+        self._announcing = False
         self._ticks = 0
         self._came = bytearray()
         self._playing: tuple[bytes, asyncio.Future[None]] | None = None
@@ -46,6 +60,8 @@ class CallSound:
         self._began_at = 0.0
         self._digits: list[tuple[str, float]] = []
         self._gone = False
+        self._has_spoken = False
+        self._on_first_word = on_first_word
 
     @property
     def seconds(self) -> float:
@@ -58,11 +74,24 @@ class CallSound:
         """Return once it has been said, or a key was pressed: when it began, in seconds. Raises Gone."""
         self._check()
         began, done = self.seconds, asyncio.get_running_loop().create_future()
+        if not self._has_spoken:
+            self._has_spoken = True
+            self._on_first_word(began)
         self._playing, self._played, self._sent = (pcm, done), 0, 0
         try:
             await done
         finally:
             self._playing = None
+        return began
+
+    async def announce(self, pcm: bytes) -> float:
+        """As `say`, to its end whatever is pressed: from then on the call is recorded."""
+        self._announcing = True
+        try:
+            began = await self.say(pcm)
+        finally:
+            self._announcing = False
+        self._records = True
         return began
 
     async def hear(self, silence_seconds: float) -> tuple[bytes | str, float] | None:
@@ -84,7 +113,7 @@ class CallSound:
             self._hearing[2].set_result(pressed)
         else:
             self._digits.append(pressed)
-        if self._playing is not None and not self._playing[1].done():
+        if self._playing is not None and not self._playing[1].done() and not self._announcing:
             self._audio.flush_tx()
             self._playing[1].set_result(None)
 
@@ -96,7 +125,7 @@ class CallSound:
                 waiting.set_exception(Gone())
         if self._recording is None:
             return False, ""
-        return self._recording.close(), self._recording.fault
+        return self._recording.close(keep=self._records), self._recording.fault
 
     def _check(self) -> None:
         if self._gone:
@@ -109,7 +138,7 @@ class CallSound:
         came, went = self._take(), self._give()
         self._ticks += 1
         if self._recording is not None:
-            self._recording.add(went, came)
+            self._recording.add(*((went, came) if self._records else (SILENCE, SILENCE)))
         if self._hearing is not None:
             self._listen(came)
 

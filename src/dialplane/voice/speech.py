@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import shutil
 import tempfile
-import wave
 from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from dialplane.voice.resampling import resampled
+from dialplane.errors import Invalid
 from dialplane.voice.settings import FLITE, Speech
+from dialplane.voice.wav import sound_of
 
-RATE: Final = 8000
-SAMPLE_BYTES: Final = 2
 TIMEOUT_SECONDS: Final = 20.0
 KEPT: Final = 512  # texts; most of a campaign's are the same for everybody
+SOUNDS_KEPT: Final = 32  # recordings; one of five minutes has 5 MB
 
 
 class SpeechFailed(Exception):
@@ -94,19 +93,15 @@ async def _http(text: str, settings: Speech) -> bytes:
 def _pcm(sound: bytes) -> bytes:
     """A WAV file -> what a call plays. Raises SpeechFailed."""
     try:
-        with wave.open(io.BytesIO(sound)) as file:
-            width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
-            frames = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as fault:
-        raise SpeechFailed(f"what came is no WAV file: {fault}") from fault
-    if width != SAMPLE_BYTES or channels not in (1, 2):
-        raise SpeechFailed(f"what came has {8 * width} bits and {channels} channels")
-    return resampled(frames, rate, RATE, channels=channels)
+        return sound_of(sound)
+    except Invalid as fault:
+        raise SpeechFailed(f"what came {fault}") from fault
 
 
-def read_wav(path: Path) -> bytes:
-    """A WAV file as a call plays it. Raises SpeechFailed."""
+@lru_cache(SOUNDS_KEPT)
+def recorded(path: Path) -> bytes:
+    """A recording in place of speech, as a call plays it. Raises SpeechFailed."""
     try:
-        return _pcm(path.read_bytes())
-    except OSError as fault:
-        raise SpeechFailed(f"{path} cannot be read: {fault.strerror}") from fault
+        return sound_of(path.read_bytes())
+    except (OSError, Invalid) as fault:
+        raise SpeechFailed(f"the sound {path.name} cannot be played: {fault}") from fault

@@ -261,14 +261,17 @@ async def test_a_recording_is_led_to_where_there_is_one(site: Site) -> None:
     async with site.server.database.connection() as connection:
         await connection.execute("UPDATE attempt SET recording = $1", key)
 
-    led = await vapi.answer("GET", f"/call/{made['id']}/mono-recording")
+    led = await vapi.answer("GET", f"/call/{made['id']}/stereo-recording")
 
     assert led.status_code == 302
     assert (await site.http.get(led.headers["location"])).content == b"RIFF"
     call = await vapi.call("GET", f"/call/{made['id']}")
     followed = await site.http.get(call["artifact"]["recordingUrl"], follow_redirects=True)
     assert followed.content == b"RIFF"
-    for artifact in ("stereo-recording", "customer-recording", "assistant-recording", "video-recording", "pcap"):
+    for artifact, channel in (("mono", "mono"), ("customer", "contact"), ("assistant", "agent")):
+        side = await vapi.answer("GET", f"/call/{made['id']}/{artifact}-recording")
+        assert side.status_code == 302 and f"channel={channel}" in side.headers["location"]
+    for artifact in ("video-recording", "pcap"):
         assert await vapi.refused("GET", f"/call/{made['id']}/{artifact}", 404) == f"this call has no {artifact}"
     await vapi.call("DELETE", f"/call/{made['id']}")
     assert not recording.exists()

@@ -18,7 +18,7 @@ class LineBroken(ConnectionError):
 class SimulatedLine:
     """An answered call. No time passes in it: offsets are worked out, and the call ends when the carrier says so.
 
-    began_seconds: how long the person has already been waiting.
+    began_seconds: how long the person has already been waiting when the first word can be said.
     """
 
     def __init__(
@@ -39,12 +39,19 @@ class SimulatedLine:
         self._broken = broken
         self._questions = 0
         self._down = False
+        self.first_word_seconds: float | None = None
 
-    async def say(self, text: str) -> float:
+    async def say(self, text: str, sound: str | None = None) -> float:  # noqa: ARG002  (words are all there is)
         self._check()
         began = self._offset_seconds
+        if self.first_word_seconds is None and began <= self._talk_seconds:
+            self.first_word_seconds = began
         self._pass(len(text.split()))
         return began
+
+    async def announce(self, text: str) -> float:
+        """As if there were a recording."""
+        return await self.say(text)
 
     async def hear(self, expected: tuple[str, ...] = ()) -> tuple[str, float] | None:
         self._check()

@@ -236,7 +236,7 @@ class SimulatedCarrier:
                 placed.to_number,
                 placed.number,
                 fate.talk_seconds,
-                began_seconds=began,
+                began_seconds=began + fate.first_word_seconds,
                 broken=fate.agent_fails,
             )
         return call.line

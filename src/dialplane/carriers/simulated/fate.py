@@ -46,7 +46,7 @@ class Fate:
 
     reported: the one who placed the call is told that it was accepted.
     traceable: a look-up gets an answer.
-    agent_fails: nothing can be said on the line.
+    agent_fails: nothing can be said on the line. first_word_seconds: from the answer until the agent is heard.
     """
 
     disposition: Disposition
@@ -54,6 +54,7 @@ class Fate:
     refusal: Disposition | None
     steps: tuple[tuple[LogEvent, float], ...]
     talk_seconds: float
+    first_word_seconds: float
     reported: bool
     traceable: bool
     agent_fails: bool
@@ -87,7 +88,7 @@ def magic_of(to_number: str) -> int:
 
 def fate_of(profile: Profile, to_number: str, number: int) -> Fate:
     """What becomes of attempt `number` to `to_number`."""
-    outcome, refused, unreported, ring, talk, cause, *_ = chances(profile.seed, to_number, number, "call")
+    outcome, refused, unreported, ring, talk, cause, first_word, *_ = chances(profile.seed, to_number, number, "call")
     magic = magic_of(to_number)
     if magic in MAGIC_OUTCOMES:
         chosen, refusal, reported = _magic_outcome(magic, number), _magic_refusal(magic, number), True
@@ -104,6 +105,7 @@ def fate_of(profile: Profile, to_number: str, number: int) -> Fate:
         refusal=refusal,
         steps=_steps(disposition, profile.ring_seconds[0] / 10, ring_seconds, talk_seconds),
         talk_seconds=talk_seconds,
+        first_word_seconds=_within(profile.first_word_seconds, first_word),
         reported=reported and magic not in (UNREPORTED, UNTRACEABLE),
         traceable=profile.lookup == "certain" and magic != UNTRACEABLE,
         agent_fails=chosen is Disposition.AGENT_FAILED,

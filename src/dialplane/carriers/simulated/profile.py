@@ -102,6 +102,7 @@ class Profile:
     send_timeout_seconds: float = 2.0
     ring_timeout_seconds: float = 5.0
     max_call_seconds: float = 10.0
+    first_word_seconds: Span = (0.0, 0.0)  # from the answer until the agent is heard
     words_per_second: float = 60.0
     answers: Answers = Answers()
     phrases: tuple[str, ...] = USUAL_PHRASES
@@ -134,6 +135,7 @@ class Profile:
             ring_timeout_seconds=self.ring_timeout_seconds,
             max_call_seconds=self.max_call_seconds,
             slow_start=self.slow_start,
+            carries_sound=False,
         )
 
     @cached_property
@@ -222,6 +224,7 @@ READERS: dict[str, Callable[[object, str], object]] = {
     "send_timeout_seconds": _timeout,
     "ring_timeout_seconds": _timeout,
     "max_call_seconds": _timeout,
+    "first_word_seconds": read.span,
     "words_per_second": lambda value, field: read.number(value, field, 0.1, 100_000),
     "answers": _answers,
     "phrases": read.texts,

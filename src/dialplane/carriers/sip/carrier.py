@@ -10,20 +10,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from importlib.util import find_spec
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
 
+from dialplane.carriers.sip import marks
 from dialplane.carriers.sip.failover import Way, by_preference, has_been_silent, is_trunk_fault
 from dialplane.carriers.sip.options import answers_options
 from dialplane.carriers.sip.outcomes import Closed, cause_of, disposition_of
 from dialplane.carriers.sip.phones import Phone, Phones, Told
+from dialplane.carriers.sip.sound_files import SoundFiles
 from dialplane.carriers.sip.trunk import Trunk, settings_of_each
 from dialplane.core.attempt import Order
 from dialplane.core.disposition import REFUSALS, Disposition
+from dialplane.core.recording import RecordingMode
 from dialplane.errors import CarrierRefused, CarrierUnavailable, PlacementUnknown
 from dialplane.ports import Answered, CallEvent, Clock, Ended, Files, HungUp, Line, Lookup, Ringing
 from dialplane.voice.settings import FLITE, POCKETSPHINX
@@ -57,8 +58,8 @@ class SipCall:
     placed_at: datetime | None = None
     ringing_at: datetime | None = None
     answered_at: datetime | None = None
+    first_word_seconds: float | None = None
     ended_by_us: Disposition | None = None
-    recording: Path | None = None
     is_placing: bool = True
     is_over: bool = False
     held: list[CallEvent] = field(default_factory=list)
@@ -82,13 +83,12 @@ class SipCarrier:
             for each, alone in zip((trunk, *trunk.others), settings_of_each(settings), strict=True)
         ]
         self._clock = clock
-        self._files = files
+        self.sound_files = SoundFiles(files, as_flac=trunk.recording_format == "flac")
         self._calls: dict[str, SipCall] = {}
         self._ends: OrderedDict[str, Ended] = OrderedDict()  # of the latest calls, for who asks once more
         self._finishing: set[asyncio.Task[None]] = set()
         self._receive: Callable[[CallEvent], None] = lambda _: None
         self._numbers = itertools.count(1)
-        self._recordings: Path | None = None
 
     def listen(self, receive: Callable[[CallEvent], None]) -> None:
         self._receive = receive
@@ -98,7 +98,7 @@ class SipCarrier:
         if (fault := missing(self._ways[0].trunk)) is not None:
             return fault
         asked = [way for way in self._ways if way.trunk.probe]
-        faults = dict(zip(asked, await asyncio.gather(*(answers_options(way.trunk) for way in asked)), strict=True))
+        faults = dict(zip(asked, await asyncio.gather(*map(_fault_of, asked)), strict=True))
         silent = {way: why for way, why in faults.items() if why is not None}
         if len(silent) == len(self._ways):
             return "; ".join(silent.values())
@@ -113,7 +113,6 @@ class SipCarrier:
         ways = by_preference(self._ways)
         way, phone = await self._picked(order, ways, until)
         call = SipCall(order=order, ways=ways, way=way, phone=phone, first=loop.create_future())
-        call.recording = self._recording_path(order.attempt_uuid) if self._records else None
         self._calls[call.name] = call
         try:
             self._dial(call, way, phone)
@@ -162,7 +161,9 @@ class SipCarrier:
                 "from": call.order.from_number,
                 "to": way.trunk.address(call.order.to_number),
                 "headers": self._headers(call.order, way.trunk),
-                "record": str(call.recording) if call.recording else None,
+                "folder": str(self.sound_files.folder),
+                "record": self.is_recorded(call.order),
+                "announced": call.order.recording.mode is RecordingMode.ANNOUNCED,
             }
         )
         call.alarm = self._alarm(call, self.limits.ring_timeout_seconds, Disposition.NO_ANSWER)
@@ -192,7 +193,7 @@ class SipCarrier:
             return Lookup.KNOWN
         call = self._calls.get(name)
         if call is None:
-            return Lookup.CANNOT_TELL
+            return Lookup.CUT_OFF if marks.is_orphaned(name) else Lookup.CANNOT_TELL
         if call.ringing_at is not None:
             self._receive(Ringing(attempt_uuid=uuid, at=call.ringing_at))
         if call.answered_at is not None:
@@ -211,8 +212,10 @@ class SipCarrier:
         await asyncio.gather(*(way.phones.close() for way in self._ways))
         await asyncio.gather(*self._finishing)
         self._receive = lambda _: None
-        if self._recordings is not None:
-            await asyncio.to_thread(shutil.rmtree, self._recordings, ignore_errors=True)
+        await self.sound_files.close()
+
+    def is_recorded(self, order: Order) -> bool:
+        return self._records and order.recording.mode is not RecordingMode.OFF
 
     # --- asking ----------------------------------------------------------------------------------------------
 
@@ -250,11 +253,6 @@ class SipCarrier:
             headers["P-Asserted-Identity"] = f"<sip:{trunk.written(order.from_number)}@{trunk.host}>"
         return headers
 
-    def _recording_path(self, attempt_uuid: UUID) -> Path:
-        if self._recordings is None:
-            self._recordings = Path(mkdtemp(prefix="dialplane-calls-"))
-        return self._recordings / f"{attempt_uuid}.wav"
-
     # --- hearing ---------------------------------------------------------------------------------------------
 
     def _told(self, told: Told) -> None:
@@ -283,6 +281,8 @@ class SipCarrier:
                     self._not_kept(call, told["fault"])
                 closed = Closed(text=told["text"], soundless=told["soundless"])
                 self._closed(call, closed, recorded=told["recorded"])
+            case "speaking":
+                call.first_word_seconds = float(told["at"])
             case "said" | "heard" | "transferred" | "gone" | "failed":
                 if (answer := call.asked.get(told["id"])) is not None and not answer.done():
                     if told["told"] == "gone":
@@ -325,6 +325,7 @@ class SipCarrier:
         self._over(call)
         if fault is not None and call.is_placing and not call.first.done():
             call.held.clear()
+            marks.forget(call.name)
             del self._calls[call.name]
             self._first(call, fault)
             return
@@ -346,24 +347,24 @@ class SipCarrier:
 
     async def _finish(self, call: SipCall, ended: Ended, *, recorded: bool) -> None:
         """Told once its recording is kept."""
-        if call.recording is not None:
-            ended = replace(ended, recording=await self._keep(call, call.recording) if recorded else "")
-            await asyncio.to_thread(call.recording.unlink, missing_ok=True)
+        if recorded:
+            ended = replace(ended, recording=await self._kept_recording(call))
+        if self.is_recorded(call.order):
+            await self.sound_files.drop_recording(call.order)
+        marks.forget(call.name)
         del self._calls[call.name]
         self._ends[call.name] = ended
         if len(self._ends) > ENDS_KEPT:
             self._ends.popitem(last=False)
         self._tell(call, ended)
 
-    async def _keep(self, call: SipCall, recording: Path) -> str:
-        key = f"recordings/{call.order.organization_id}/{call.name}.wav"
+    async def _kept_recording(self, call: SipCall) -> str:
         try:
-            await asyncio.to_thread(self._files.put, key, recording)
+            return await self.sound_files.keep_recording(call.order)
         except Exception as fault:
             # The call has been made, and what came of it must be told whatever the disk says.
             self._not_kept(call, str(fault))
             return ""
-        return key
 
     def _not_kept(self, call: SipCall, why: str) -> None:
         log.error("recording.not_kept", attempt_id=call.order.attempt_id, error=why)
@@ -394,11 +395,24 @@ class SipCarrier:
                 answer.set_exception(HungUp())
 
 
+async def _fault_of(way: Way) -> str | None:
+    """Whether anybody is there, and lets us in."""
+    fault = await answers_options(way.trunk)
+    if fault is None and way.trunk.register:
+        try:
+            await way.phones.ready()
+        except CarrierUnavailable as refused:
+            return str(refused)
+    return fault
+
+
 def missing(trunk: Trunk) -> str | None:
     """What has to be installed before this trunk can be used."""
     modules = ["baresip", *(["pocketsphinx"] if trunk.hearing.engine == POCKETSPHINX else [])]
     if absent := [module for module in modules if find_spec(module) is None]:
         return f"not installed: {' and '.join(absent)}; pip install 'dialplane[sip,voice]' brings what is needed"
+    if trunk.record and trunk.recording_format == "flac" and find_spec("soundfile") is None:
+        return "not installed: soundfile; pip install 'dialplane[flac]' brings it"
     if trunk.speech.engine == FLITE and shutil.which("flite") is None:
         return "the program flite is not installed (on Debian: apt install flite); or name a speech service"
     return None
@@ -415,8 +429,20 @@ class SipLine(Line):
         self._carrier = carrier
         self._call = call
 
-    async def say(self, text: str) -> float:
-        told = await self._carrier.ask(self._call, {"do": "say", "text": text})
+    @property
+    def first_word_seconds(self) -> float | None:
+        return self._call.first_word_seconds
+
+    async def say(self, text: str, sound: str | None = None) -> float:
+        files, organization_id = self._carrier.sound_files, self._call.order.organization_id
+        path = None if sound is None else str(await files.sound(organization_id, sound))
+        told = await self._carrier.ask(self._call, {"do": "say", "text": text, "sound": path})
+        return float(told["at"])
+
+    async def announce(self, text: str) -> float | None:
+        if not self._carrier.is_recorded(self._call.order):
+            return None
+        told = await self._carrier.ask(self._call, {"do": "announce", "text": text})
         return float(told["at"])
 
     async def hear(self, expected: tuple[str, ...] = ()) -> tuple[str, float] | None:

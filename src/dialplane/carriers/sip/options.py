@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from contextlib import suppress
 from uuid import uuid4
 
-from dialplane.carriers.sip.trunk import Trunk
+from dialplane.carriers.sip import trust
+from dialplane.carriers.sip.trunk import Hop, Trunk
 
 TRIES, WAIT_SECONDS = 3, 0.7
 
 
 async def answers_options(trunk: Trunk) -> str | None:
     """None where the trunk answers, whatever it says; else what is wrong, for the operator."""
-    where = f"{trunk.host}:{trunk.port}"
-    if trunk.transport != "udp":
-        return await _connects(trunk, where)
+    hop = trunk.hop
+    where = f"{hop.host}:{hop.port}"
+    if hop.transport != "udp":
+        return await _connects(hop, trust.context(trunk) if hop.transport == "tls" else None, where)
     loop = asyncio.get_running_loop()
     answered = loop.create_future()
     try:
-        transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Answers(answered), remote_addr=(trunk.host, trunk.port)
-        )
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Answers(answered), remote_addr=(hop.host, hop.port))
     except socket.gaierror:
-        return f"there is no host {trunk.host}"
+        return f"there is no host {hop.host}"
     except OSError as fault:
         return f"{where} cannot be reached: {fault.strerror or fault}"
     try:
@@ -41,12 +42,14 @@ async def answers_options(trunk: Trunk) -> str | None:
     return f"{where} does not answer: is it the right address, and does it know ours? `probe: false` asks no more"
 
 
-async def _connects(trunk: Trunk, where: str) -> str | None:
+async def _connects(hop: Hop, context: ssl.SSLContext | None, where: str) -> str | None:
     try:
         async with asyncio.timeout(TRIES * WAIT_SECONDS):
-            _, writer = await asyncio.open_connection(trunk.host, trunk.port)
+            _, writer = await asyncio.open_connection(hop.host, hop.port, ssl=context)
     except socket.gaierror:
-        return f"there is no host {trunk.host}"
+        return f"there is no host {hop.host}"
+    except ssl.SSLCertVerificationError as fault:
+        return f"the certificate of {where} is not trusted: {fault.verify_message}; see `ca_certificates`"
     except (OSError, TimeoutError) as fault:
         return f"{where} cannot be reached: {fault or type(fault).__name__}"
     writer.close()
@@ -63,7 +66,7 @@ class _Answers(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         if not self._answered.done():
-            self._answered.set_result(str(exc))
+            self._answered.set_result(str(getattr(exc, "strerror", None) or exc))
 
 
 def _request(trunk: Trunk, here: str) -> bytes:

@@ -41,7 +41,9 @@ _STATUS = re.compile(r"([3-6]\d\d)\b")
 # What the operating system says where a request could not even leave: no address found, nobody at the port, no way.
 UNSENT: Final = ("Destination address required", "Connection refused", "Network is unreachable", "No route to host")
 HUNG_UP_BY_US, TIMED_OUT, WITHOUT_RTP = "Rejected by user", "timed out", "rtp stream error"
+WITHOUT_TLS: Final = "Protocol error"  # before anything was sent, or in the middle
 NO_RESPONSE: Final = "no response from the trunk"
+TLS_FAILED: Final = "TLS failed: see the trunk's certificate"
 NO_SOUND: Final = "the trunk's answer agreed on no sound"
 SOUND_STOPPED: Final = "no more sound came from the trunk"
 
@@ -76,6 +78,8 @@ def cause_of(closed: Closed, *, rang: bool, answered: bool, ended_by_us: Disposi
         return NO_SOUND
     if closed.text == WITHOUT_RTP:
         return SOUND_STOPPED
+    if closed.text.startswith(WITHOUT_TLS):
+        return TLS_FAILED
     if not rang and ended_by_us is Disposition.NO_ANSWER:
         return NO_RESPONSE
     if ended_by_us is Disposition.NO_ANSWER:

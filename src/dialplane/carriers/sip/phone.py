@@ -1,9 +1,9 @@
 """`python -m dialplane.carriers.sip.phone`: a SIP stack in a process of its own, which JSON lines speak to.
 
-In: the trunk first, then dial, hang_up, say, hear, transfer, leave. Out: ready, sent, unsent, unclear, ringing,
-answered, closed, said, heard, transferred, gone, failed. It hangs up all its calls and ends when its standard input
-does. A signal that goes to everybody does not end it: the worker, which gets it too, lets its calls come to their end
-first.
+In: the trunk first, then dial, hang_up, say, announce, hear, transfer, leave. Out: ready, sent, unsent, unclear,
+ringing, answered, closed, said, heard, transferred, gone, failed. It hangs up all its calls and ends when its standard
+input does. A signal that goes to everybody does not end it: the worker, which gets it too, lets its calls come to their
+end first.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, Final, cast
 
 from baresip import (
@@ -38,15 +39,17 @@ from baresip import (
     UserAgent,
 )
 
+from dialplane.carriers.sip import marks, trust
 from dialplane.carriers.sip.trunk import Trunk
 from dialplane.voice.hearing import HearingFailed, Listener
 from dialplane.voice.recording import Recording
 from dialplane.voice.sound import FRAME_SECONDS, CallSound, Gone
-from dialplane.voice.speech import Speaker, SpeechFailed
+from dialplane.voice.speech import Speaker, SpeechFailed, recorded
 
 SOUNDLESS_SECONDS: Final = 3.0  # from the answer on; then it has agreed on no sound
 NO_RESPONSE_SECONDS: Final = 33.0  # the stack itself gives up after 32 (RFC 3261, timer B) unless something has come
 PARTING_SECONDS: Final = NO_RESPONSE_SECONDS + 2
+REGISTERED_SECONDS: Final = 600
 TRANSFER_SECONDS: Final = 60.0  # within which the trunk has to say what became of it
 TRANSFERRED: Final = "Call transfered"  # the stack's own words, and below ours
 HANDED_OVER: Final = "transferred to another number"
@@ -61,11 +64,13 @@ class Line:
 
     name: str
     recording: Path | None
+    announced: bool
     call: Call | None = None
     dialled_at: float = 0.0
     has_rung: bool = False
     unwanted: bool = False
     soundless: bool = False
+    mark: int | None = None
     transfer: int | None = None
     audio: StackAudio | None = None
     sound: CallSound | None = None
@@ -107,7 +112,7 @@ class Phone:
         self._dialling = 0
         self._work: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
-        self.recordings: Path | None = None
+        self.folder: Path | None = None  # of recordings and sounds
         runtime.subscribe(self._heard_of)
 
     def obey(self, order: Mapping[str, Any]) -> None:
@@ -115,6 +120,7 @@ class Phone:
             "dial": self._dial,
             "hang_up": self._hang_up,
             "say": self._say,
+            "announce": self._announce,
             "hear": self._hear,
             "transfer": self._transfer,
         }[order["do"]]
@@ -128,10 +134,10 @@ class Phone:
     # --- calls -----------------------------------------------------------------------------------------------
 
     async def _dial(self, order: Mapping[str, Any]) -> None:
-        name = order["call"]
-        line = self._lines[name] = Line(name, Path(order["record"]) if order["record"] else None)
-        if line.recording is not None:
-            self.recordings = line.recording.parent
+        name, self.folder = order["call"], Path(order["folder"])
+        recording = self.folder / f"{name}.wav" if order["record"] else None
+        line = self._lines[name] = Line(name, recording, order["announced"])
+        line.mark = marks.mark(name)
         self._dialling += 1
         try:
             agent = await self._agent(order["from"])
@@ -157,11 +163,14 @@ class Phone:
         return None
 
     def _unsent(self, line: Line, why: str, *, told: str = "unsent") -> None:
-        self._gone(line)
+        self._gone(line, over=told == "unsent")
         tell(told=told, call=line.name, why=why)
 
-    def _gone(self, line: Line) -> None:
+    def _gone(self, line: Line, *, over: bool = True) -> None:
+        """over: nothing of it is left in the stack either."""
         self._lines.pop(line.name, None)
+        if over and line.mark is not None:
+            os.close(line.mark)
         if line.call is not None:
             self._by_handle.pop(line.call.handle, None)
         if not self._lines:
@@ -177,22 +186,29 @@ class Phone:
             raise
 
     async def _new_agent(self, number: str) -> UserAgent:
+        return await self._identity(self._trunk.from_user or self._trunk.written(number))
+
+    async def register(self) -> None:
+        """Once for all numbers; the stack does it again in time. Raises RegistrationError."""
+        self._registered = await self._identity(self._trunk.registers_as, reg_interval=REGISTERED_SECONDS)
+        await self._registered.register()
+
+    async def _identity(self, user: str, *, reg_interval: int = 0) -> UserAgent:
         trunk = self._trunk
         account = Account(
-            user=trunk.from_user or trunk.written(number),
+            user=user,
             domain=f"{trunk.host}:{trunk.port}",
             password=trunk.password,
             auth_user=trunk.auth_user or trunk.user or None,
-            reg_interval=600 if trunk.register else 0,
+            reg_interval=reg_interval,
             transport=cast(Any, trunk.transport),
             audio_codecs=trunk.codecs,
-            registrar=trunk.outbound_proxy or None,
+            registrar=trunk.route,
+            extra_params=("mediaenc=srtp-mand",) if trunk.media_encryption == "srtp" else (),
         )
         name = f'"{trunk.display_name}" ' if trunk.display_name else ""
         agent = await UserAgent.create(self._runtime, name + account.aor(), transfer_policy="reject")
         agent.on_incoming(lambda call: self._spawn(_refused(call)))
-        if trunk.register:
-            await agent.register()
         return agent
 
     def _heard_of(self, event: StackEvent) -> None:
@@ -216,7 +232,13 @@ class Phone:
                 return
             assert line.call is not None
             line.audio = StackAudio(line.call.audio)
-            line.sound = CallSound(line.audio, Recording(line.recording) if line.recording else None)
+            recording = Recording(line.recording) if line.recording else None
+            line.sound = CallSound(
+                line.audio,
+                recording,
+                announced=line.announced,
+                on_first_word=lambda at: tell(told="speaking", call=line.name, at=at),
+            )
             tell(told="answered", call=line.name, call_id=event.call_id)
         elif event.event is Event.CALL_CLOSED:
             self._gone(line)
@@ -277,11 +299,21 @@ class Phone:
     # --- sound -----------------------------------------------------------------------------------------------
 
     async def _say(self, order: Mapping[str, Any]) -> None:
-        await self._answer(order, self._said(order["call"], order["text"]))
+        await self._answer(order, self._said(order["call"], order["text"], order["sound"]))
 
-    async def _said(self, name: str, text: str) -> dict[str, Any]:
-        pcm = await self._speaker.spoken(text)
+    async def _said(self, name: str, text: str, sound: str | None) -> dict[str, Any]:
+        if sound is None:
+            pcm = await self._speaker.spoken(text)
+        else:
+            pcm = await asyncio.to_thread(recorded, Path(sound))
         return {"told": "said", "at": await self._sound(name).say(pcm)}
+
+    async def _announce(self, order: Mapping[str, Any]) -> None:
+        await self._answer(order, self._announced(order["call"], order["text"]))
+
+    async def _announced(self, name: str, text: str) -> dict[str, Any]:
+        pcm = await self._speaker.spoken(text)
+        return {"told": "said", "at": await self._sound(name).announce(pcm)}
 
     async def _hear(self, order: Mapping[str, Any]) -> None:
         await self._answer(order, self._heard(order["call"], order["expected"]))
@@ -368,17 +400,27 @@ async def main() -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     start = json.loads(await reader.readline())
     trunk = Trunk.from_settings(start["trunk"])
+    marks.sweep()
     runtime = Runtime()
+    authorities = NamedTemporaryFile(prefix="dialplane-authorities-")  # noqa: SIM115  (until the process ends)
     config = Config(
         net_interface=trunk.local_address,
         max_concurrent_calls=None,
         rtp_timeout=start["rtp_timeout_seconds"],
+        extra_config_text=trust.directives(trunk, authorities),
     )
     try:
         await runtime.start(config)
     except BaresipError as fault:
         return tell(told="failed", why=str(fault))
     phone = Phone(trunk, runtime)
+    if trunk.register:
+        try:
+            await phone.register()
+        except BaresipError as fault:
+            tell(told="failed", why=f"{trunk.hop.host} does not register {trunk.registers_as}: {fault}")
+            await runtime.close()
+            return None
     runtime.on_dead = lambda: os._exit(1)  # whoever started this one starts another
     pumping = asyncio.create_task(phone.pump())
     pumping.add_done_callback(_without_sound)
@@ -391,8 +433,8 @@ async def main() -> None:
             phone.obey(order)
     await phone.leave()
     pumping.cancel()
-    if phone.recordings is not None and not dismissed:
-        shutil.rmtree(phone.recordings, ignore_errors=True)  # the worker has died, and nobody will ask for them
+    if phone.folder is not None and not dismissed:
+        shutil.rmtree(phone.folder, ignore_errors=True)  # the worker has died, and nobody will ask for them
     await runtime.close()
     return None
 

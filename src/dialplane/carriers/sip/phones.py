@@ -140,6 +140,11 @@ class Phones:
         self._starting: asyncio.Task[None] | None = None
         self._closing = False
 
+    async def ready(self) -> None:
+        """One of them has been started, and registered where that is wanted. Raises CarrierUnavailable."""
+        if not self._phones:
+            await asyncio.shield(self._started())
+
     async def pick(self) -> Phone:
         """One with a line left, whose pace allows another start at once. Raises CarrierRefused, CarrierUnavailable."""
         while not self._closing:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from ipaddress import ip_address
+from typing import Any, NamedTuple, Self
+
+from cryptography.x509 import load_pem_x509_certificates
 
 from dialplane.carriers import settings as read
 from dialplane.core.disposition import Disposition
@@ -14,16 +17,28 @@ from dialplane.voice.settings import Hearing, Speech, hearing, speech
 
 TRANSPORTS = ("udp", "tcp", "tls")
 CODECS = ("pcmu", "pcma")
+ENCRYPTIONS = ("none", "srtp")
+RECORDING_FORMATS = ("wav", "flac")
 FORMATS = ("e164", "digits", "double_zero")
 LEAST_RING_SECONDS = 15.0  # 47 CFR 64.1200(a)(6): no unanswered call is ended sooner
 # Of calls, and not of where they go: a call that goes on to another trunk is the same call.
 OF_THE_CARRIER = (
-    "record", "speech", "hearing", "cps", "max_lines", "ring_timeout_seconds", "max_call_seconds", "slow_start",
+    "record", "recording_format", "speech", "hearing", "cps", "max_lines", "ring_timeout_seconds", "max_call_seconds",
+    "slow_start",
 )  # fmt: skip
 _HOST = re.compile(r"[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\]")
 _WORD = re.compile(r"[^\s@:;<>\"?]+")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _STATUS = re.compile(r"[3-6]\d\d")
+_PROXY = re.compile(rf"(?:sip:)?({_HOST.pattern})(?::(\d{{1,5}}))?((?:;[^;\s]+)*)")
+
+
+class Hop(NamedTuple):
+    """Where our packets go."""
+
+    host: str
+    port: int
+    transport: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +48,15 @@ class Trunk:
     dial: what follows `sip:` in the address that is called, with {number}, {host} and {port}.
     dispositions: what a status means on this trunk, where it is not what the standard says.
     local_address: of the interface to use; None: whichever leads there.
+    ca_certificates: PEM, of those who are believed over TLS; "": the authorities of this machine.
     others: of the same carrier, in order of preference; this one comes before them.
     """
 
     host: str
     port: int = 5060
     transport: str = "udp"
+    ca_certificates: str = ""
+    media_encryption: str = "none"
     user: str = ""
     password: str = ""
     auth_user: str = ""
@@ -53,6 +71,7 @@ class Trunk:
     register: bool = False
     probe: bool = True
     record: bool = True
+    recording_format: str = "wav"
     dispositions: Mapping[int, Disposition] = field(default_factory=dict)
     local_address: str | None = None
     speech: Speech = field(default_factory=Speech)
@@ -70,12 +89,52 @@ class Trunk:
         given = read.mapping(settings, "top level", ("provider", "trunks", *READERS))
         common = _values(given)
         if "trunks" not in given:
-            return cls(**_with_host(common, "host"))
+            return cls(**_with_host(common, "host"))._checked("")
         first, *others = [
-            cls(**_with_host({**common, **_values(entry, f"trunks.{ordinal}.")}, f"trunks.{ordinal}.host"))
+            cls(**_with_host({**common, **_values(entry, f"trunks.{ordinal}.")}, f"trunks.{ordinal}.host"))._checked(
+                f"trunks.{ordinal}."
+            )
             for ordinal, entry in enumerate(_entries(given["trunks"]), 1)
         ]
         return replace(first, others=tuple(others))
+
+    def _checked(self, where: str) -> Self:
+        """What one field means for another. Raises Invalid."""
+        if self.register and not self.registers_as:
+            raise read.complaint(f"{where}register", "wants `user` as well: who is to be registered")
+        if self.media_encryption != "none" and self.hop.transport != "tls":
+            raise read.complaint(
+                f"{where}media_encryption", "has its keys in the signalling: it wants `transport: tls`"
+            )
+        if self.hop.transport == "tls" and is_address(self.hop.host) and not self.ca_certificates:
+            raise read.complaint(
+                f"{where}{'outbound_proxy' if self.outbound_proxy else 'host'}",
+                "must be a name over TLS, which its certificate is for; or say in `ca_certificates` whose it is",
+            )
+        return self
+
+    @property
+    def hop(self) -> Hop:
+        """The outbound proxy, where there is one."""
+        found = _PROXY.fullmatch(self.outbound_proxy)
+        if found is None:
+            return Hop(self.host, self.port, self.transport)
+        host, port, parameters = found.groups()
+        named = re.search(r";transport=(\w+)", parameters)
+        transport = named[1] if named else self.transport
+        return Hop(host, int(port or _usual_port(transport)), transport)
+
+    @property
+    def route(self) -> str | None:
+        """The outbound proxy as the stack wants it, which would take UDP where nothing is said."""
+        if not self.outbound_proxy:
+            return None
+        said = "" if ";transport=" in self.outbound_proxy else f";transport={self.transport}"
+        return f"sip:{self.outbound_proxy.removeprefix('sip:')}{said}"
+
+    @property
+    def registers_as(self) -> str:
+        return self.from_user or self.user
 
     def limits(self) -> CarrierLimits:
         return CarrierLimits(
@@ -120,7 +179,19 @@ def _values(given: Mapping[str, object], where: str = "") -> dict[str, Any]:
 def _with_host(values: dict[str, Any], name: str) -> dict[str, Any]:
     if "host" not in values:
         raise read.complaint(name, "is missing: the name or address of the trunk")
-    return values
+    return {"port": _usual_port(values.get("transport", "udp")), **values}
+
+
+def _usual_port(transport: str) -> int:
+    return 5061 if transport == "tls" else 5060
+
+
+def is_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _text(pattern: re.Pattern[str], what: str) -> Callable[[object, str], str]:
@@ -162,6 +233,22 @@ def _dial(value: object, name: str) -> str:
     return template
 
 
+def _proxy(value: object, name: str) -> str:
+    found = _PROXY.fullmatch(value) if isinstance(value, str) else None
+    named = re.search(r";transport=([^;]*)", found[3]) if found else None
+    if found is None or (named and named[1] not in TRANSPORTS):
+        raise read.complaint(name, f"must be such as sbc.example:5060 or sbc.example;transport=tcp, not {value!r}")
+    return found[0]
+
+
+def _certificates(value: object, name: str) -> str:
+    try:
+        load_pem_x509_certificates(value.encode() if isinstance(value, str) else b"")
+    except ValueError:
+        raise read.complaint(name, "must be the text of certificates, -----BEGIN CERTIFICATE----- and so on") from None
+    return str(value)
+
+
 def _dispositions(value: object, name: str) -> Mapping[int, Disposition]:
     if not isinstance(value, Mapping):
         raise read.complaint(name, "must be a mapping such as {404: no_answer}")
@@ -183,10 +270,12 @@ READERS: Mapping[str, Callable[[object, str], Any]] = {
     "host": _text(_HOST, "a host name or an address"),
     "port": lambda value, name: read.whole(value, name, 1, 65535),
     "transport": lambda value, name: read.word(value, name, TRANSPORTS),
+    "ca_certificates": _certificates,
+    "media_encryption": lambda value, name: read.word(value, name, ENCRYPTIONS),
     "user": _word,
     "password": _any_text,
     "auth_user": _word,
-    "outbound_proxy": _any_text,
+    "outbound_proxy": _proxy,
     "from_user": _word,
     "display_name": _any_text,
     "headers": _headers,
@@ -197,6 +286,7 @@ READERS: Mapping[str, Callable[[object, str], Any]] = {
     "register": read.flag,
     "probe": read.flag,
     "record": read.flag,
+    "recording_format": lambda value, name: read.word(value, name, RECORDING_FORMATS),
     "dispositions": _dispositions,
     "local_address": _optional(_text(_HOST, "an address of this machine")),
     "speech": speech,

@@ -83,3 +83,8 @@ SELECT id, name, state, variable_names FROM campaign
 WHERE organization_id = :organization_id AND agent_id = :agent_id AND NOT keep_open
   AND state IN ('scheduled', 'running', 'paused') AND total > 0
 ORDER BY id;
+
+-- name: newest_campaigns_with_agent(organization_id, agent_id, limit)
+SELECT id, name, state, created_at FROM campaign
+WHERE organization_id = :organization_id AND agent_id = :agent_id AND NOT hidden
+ORDER BY id DESC LIMIT :limit;

@@ -61,7 +61,7 @@ INSERT INTO event (organization_id, transaction_id, campaign_id, attempt_id, kin
 SELECT :organization_id, told_in, campaign_id, id, 'attempt.' || state, statement_timestamp()
 FROM moved WHERE told_in IS NOT NULL;
 
--- name: end_attempts(organization_id, ids, dispositions, spent, ended_ats, placed_ats, ringing_ats, answered_ats, sip_statuses, causes, transcripts, gathered, recordings, sent_ats, tell)
+-- name: end_attempts(organization_id, ids, dispositions, spent, ended_ats, placed_ats, ringing_ats, answered_ats, sip_statuses, causes, transcripts, gathered, recordings, abandoned, sent_ats, tell)
 -- Ends attempts once; answers with what the retry decision needs. One that has ended already gives no row, nor does one
 -- that was to end because a sending came to nothing (sent_ats, else null) and that somebody has sent again since.
 -- `tell`: with an event each.
@@ -73,41 +73,46 @@ WITH ended AS (
         placed_at = least(a.placed_at, e.placed_at), ringing_at = coalesce(a.ringing_at, e.ringing_at),
         answered_at = coalesce(a.answered_at, e.answered_at), sip_status = e.sip_status, cause = e.cause,
         transcript = e.transcript::jsonb, gathered = e.gathered::jsonb, recording = e.recording,
+        abandoned = e.abandoned,
         told_in = CASE WHEN :tell::boolean THEN greatest(a.told_in, pg_current_xact_id()::text::bigint) END
     FROM unnest(:ids::bigint[], :dispositions::text[], :spent::boolean[], :ended_ats::timestamptz[],
                 :placed_ats::timestamptz[], :ringing_ats::timestamptz[], :answered_ats::timestamptz[],
                 :sip_statuses::integer[], :causes::text[], :transcripts::text[], :gathered::text[], :recordings::text[],
-                :sent_ats::timestamptz[])
+                :abandoned::boolean[], :sent_ats::timestamptz[])
          AS e (id, disposition, spent, ended_at, placed_at, ringing_at, answered_at, sip_status, cause, transcript,
-               gathered, recording, sent_at)
+               gathered, recording, abandoned, sent_at)
     WHERE a.organization_id = :organization_id AND a.id = e.id AND a.state NOT IN ('ended', 'intended')
       AND a.sent_at = coalesce(e.sent_at, a.sent_at)
     RETURNING a.id, a.campaign_id, a.contact_id, a.carrier_id, a.to_number, a.disposition, a.spent, a.ended_at, a.answered_at,
-              a.told_in
+              a.abandoned, a.told_in
 ), told AS (
     INSERT INTO event (organization_id, transaction_id, campaign_id, attempt_id, kind, at)
     SELECT :organization_id, told_in, campaign_id, id, 'attempt.ended', statement_timestamp()
     FROM ended WHERE told_in IS NOT NULL
 )
 SELECT ended.*, c.priority, c.spent AS spent_before, c.refusals, campaign.state AS campaign_state, campaign.ends_at,
-       campaign.retry::text
+       campaign.retry::text, campaign.resumed_at,
+       CASE WHEN ended.abandoned IS NOT NULL AND campaign.abandon -> 'enabled' IS DISTINCT FROM 'false'
+            THEN campaign.calling_window ->> 'timezone' END AS abandon_zone
 FROM ended
 JOIN contact c ON c.organization_id = :organization_id AND c.id = ended.contact_id
 JOIN campaign ON campaign.organization_id = :organization_id AND campaign.id = ended.campaign_id
 ORDER BY ended.id;
 
--- name: settle_contacts(organization_id, worker_id, contact_ids, states, dispositions, outcomes, spent, refusals, ranks, due_ats)$
+-- name: settle_contacts(organization_id, worker_id, contact_ids, states, dispositions, outcomes, spent, refusals, ranks, due_ats, answers, abandoned)$
 -- Contacts of ended attempts go on waiting, with a due row, or end. One that was removed meanwhile stays removed.
 -- Progress counts with them. `outcomes` are the attempts' dispositions; the contacts' differ after too many refusals.
+-- `answers`: what those count to that people answered, else null; see `records.answer_period`.
 WITH settled AS (
     UPDATE contact c
     SET state = CASE WHEN c.state = 'dialing' THEN s.state ELSE c.state END,
         disposition = s.disposition, attempts = c.attempts + 1, spent = c.spent + s.spent, refusals = s.refusals
     FROM unnest(:contact_ids::bigint[], :states::text[], :dispositions::text[], :outcomes::text[], :spent::integer[],
-                :refusals::integer[], :ranks::smallint[], :due_ats::timestamptz[])
-         AS s (contact_id, state, disposition, outcome, spent, refusals, rank, due_at)
+                :refusals::integer[], :ranks::smallint[], :due_ats::timestamptz[], :answers::text[], :abandoned::boolean[])
+         AS s (contact_id, state, disposition, outcome, spent, refusals, rank, due_at, answer, abandoned)
     WHERE c.organization_id = :organization_id AND c.id = s.contact_id
-    RETURNING c.id, c.campaign_id, c.zone_group_id, c.number_id, c.state, s.rank, s.due_at, s.outcome
+    RETURNING c.id, c.campaign_id, c.zone_group_id, c.number_id, c.state, c.attempts, s.rank, s.due_at, s.outcome, s.answer,
+              s.abandoned
 ), retried AS (
     INSERT INTO due (organization_id, campaign_id, contact_id, zone_group_id, number_id, rank, due_at)
     SELECT :organization_id, campaign_id, id, zone_group_id, coalesce(number_id, 0), rank, due_at
@@ -116,8 +121,11 @@ WITH settled AS (
     INSERT INTO progress (organization_id, campaign_id, worker_id, measure, value)
     SELECT :organization_id, m.campaign_id, :worker_id::uuid, m.measure, count(*)
     FROM (SELECT campaign_id, 'attempts' AS measure FROM settled
+          UNION ALL SELECT campaign_id, 'tried' FROM settled WHERE attempts = 1
           UNION ALL SELECT campaign_id, 'disposition.' || outcome FROM settled
-          UNION ALL SELECT campaign_id, state FROM settled WHERE state IN ('reached', 'exhausted')) AS m
+          UNION ALL SELECT campaign_id, state FROM settled WHERE state IN ('reached', 'exhausted')
+          UNION ALL SELECT campaign_id, 'answered.' || answer FROM settled WHERE answer IS NOT NULL
+          UNION ALL SELECT campaign_id, 'abandoned.' || answer FROM settled WHERE abandoned) AS m
     GROUP BY m.campaign_id, m.measure ORDER BY m.campaign_id, m.measure
     ON CONFLICT (organization_id, campaign_id, worker_id, measure) DO UPDATE SET value = progress.value + excluded.value
 )
@@ -157,11 +165,12 @@ WHERE organization_id = :organization_id AND ended_at IS NULL AND state = 'sendi
 -- Open attempts that nobody speaks for: past the deadline of their state, or of a worker that is gone. Those that this
 -- worker has taken over come last: however many it waits for, it finds new ones.
 SELECT a.*, c.variables, c.external_id, c.priority, g.zones, coalesce(:now::timestamptz, statement_timestamp()) AS now,
-       r.send_timeout_seconds, r.ring_timeout_seconds, r.max_call_seconds
+       r.send_timeout_seconds, r.ring_timeout_seconds, r.max_call_seconds, m.recording::text AS recorded
 FROM attempt a
 JOIN contact c ON c.organization_id = a.organization_id AND c.id = a.contact_id
 JOIN zone_group g ON g.organization_id = c.organization_id AND g.id = c.zone_group_id
 JOIN carrier r ON r.organization_id = a.organization_id AND r.id = a.carrier_id
+JOIN campaign m ON m.organization_id = a.organization_id AND m.id = a.campaign_id
 WHERE a.organization_id = :organization_id AND a.ended_at IS NULL AND a.state <> 'intended'
   AND (a.deadline_at <= coalesce(:now::timestamptz, statement_timestamp())
        OR a.worker_id <> ALL(:live_workers::uuid[])

@@ -29,6 +29,29 @@ LEFT JOIN call_note o ON o.organization_id = a.organization_id
     AND o.uuid = CASE WHEN c.hidden AND c.extras IS NOT NULL THEN k.uuid ELSE a.uuid END
 WHERE a.organization_id = :organization_id AND a.id = ANY(:attempt_ids::bigint[]);
 
+-- name: calls_in_progress(organization_id, limit)
+-- Those in progress, newest first. total: of all, which are no more than the organization's lines.
+WITH open AS MATERIALIZED (SELECT id FROM attempt WHERE organization_id = :organization_id AND ended_at IS NULL)
+SELECT id, count(*) OVER () AS total FROM open ORDER BY id DESC LIMIT :limit;
+
+-- name: ended_calls(organization_id, before, limit)
+SELECT id FROM attempt
+WHERE organization_id = :organization_id AND id < :before AND ended_at IS NOT NULL ORDER BY id DESC LIMIT :limit;
+
+-- name: calls_to_number(organization_id, to_number, before, limit)
+-- Over all campaigns, through the one contact of each that has this number; and of that, the latest ones alone.
+SELECT r.id FROM campaign c
+CROSS JOIN LATERAL (
+    SELECT id FROM contact
+    WHERE organization_id = :organization_id AND campaign_id = c.id AND to_number = :to_number LIMIT 1
+) AS k
+CROSS JOIN LATERAL (
+    SELECT a.id FROM attempt a
+    WHERE a.organization_id = :organization_id AND a.contact_id = k.id AND a.id < :before
+    ORDER BY a.number DESC LIMIT :limit
+) AS r
+WHERE c.organization_id = :organization_id ORDER BY r.id DESC LIMIT :limit;
+
 -- name: planned_calls(organization_id, contact_uuid, agent_id, number_id, created_from, created_to, updated_from, updated_to, limit)
 -- Those of which none has been made, newest first. They change once they are made, and are told as those then.
 SELECT k.id, k.uuid, k.campaign_id, k.to_number, k.external_id, k.variables, k.state, k.skip_reason, k.added_at,
@@ -70,6 +93,11 @@ SET name = coalesce(excluded.name, call_note.name), plan = coalesce(excluded.pla
 -- name: ask_to_hang_up(organization_id, attempt_id, now)!
 UPDATE attempt SET hang_up_at = coalesce(hang_up_at, :now)
 WHERE organization_id = :organization_id AND id = :attempt_id AND ended_at IS NULL AND state <> 'intended';
+
+-- name: ask_to_hang_up_all(organization_id, campaign_id, now)!
+-- Those of a campaign.
+UPDATE attempt SET hang_up_at = coalesce(hang_up_at, :now)
+WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND ended_at IS NULL AND state <> 'intended';
 
 -- name: calls_to_hang_up(worker_id)
 -- Of one worker, over all organizations.

@@ -10,6 +10,12 @@ SELECT pg_advisory_xact_lock(1869768551);
 -- name: create_organization(uuid, name, now)$
 INSERT INTO organization (uuid, name, created_at) VALUES (:uuid, :name, :now) RETURNING id;
 
+-- name: organization_name(organization_id)$
+SELECT name FROM organization WHERE id = :organization_id;
+
+-- name: rename_organization(organization_id, name)!
+UPDATE organization SET name = :name WHERE id = :organization_id;
+
 -- name: organization_limits(organization_id)^
 SELECT max_lines, cps FROM organization WHERE id = :organization_id;
 
@@ -19,12 +25,13 @@ UPDATE organization SET max_lines = coalesce(:max_lines, max_lines), cps = :cps 
 -- name: reserve_campaign_id()$
 SELECT nextval('campaign_id_seq');
 
--- name: create_campaign(organization_id, id, uuid, name, keep_open, agent_id, carrier_id, parent_id, source, number_ids, hidden, ends_at, queue, screening, extras, max_lines, cps, calling_window, retry, breaker, now)$
+-- name: create_campaign(organization_id, id, uuid, name, keep_open, agent_id, carrier_id, parent_id, source, number_ids, hidden, ends_at, queue, screening, extras, max_lines, cps, calling_window, retry, breaker, abandon, recording, now)$
 INSERT INTO campaign (organization_id, id, uuid, name, keep_open, agent_id, carrier_id, parent_id, source, number_ids, hidden,
-                      ends_at, queue, screening, extras, max_lines, cps, calling_window, retry, breaker, created_at, updated_at)
+                      ends_at, queue, screening, extras, max_lines, cps, calling_window, retry, breaker, abandon, recording,
+                      created_at, updated_at)
 VALUES (:organization_id, coalesce(:id::bigint, nextval('campaign_id_seq')), :uuid, :name, :keep_open, :agent_id, :carrier_id,
         :parent_id, :source, :number_ids, :hidden, :ends_at, :queue, :screening, :extras, :max_lines, :cps, :calling_window,
-        :retry, :breaker, :now, :now)
+        :retry, :breaker, :abandon, :recording, :now, :now)
 ON CONFLICT (organization_id, uuid) DO NOTHING
 RETURNING id;
 
@@ -63,11 +70,11 @@ LEFT JOIN LATERAL (
 WHERE c.organization_id = :organization_id AND c.id = ANY(:campaign_ids::bigint[])
 ORDER BY c.id DESC;
 
--- name: campaign_ids(organization_id, states, importing, search, skip, limit)
--- Newest first. `states`: null for all. `importing`: null, or whether a file is being imported. `search`: a pattern for
--- the name, or null.
+-- name: newest_campaign_ids(organization_id, states, importing, search, archived, skip, limit)
+-- Each order is that of an index. `states`: null for all. `importing`: null, or whether a file is being imported.
+-- `search`: a pattern for the name, or null. `archived`: those alone, or none of them.
 SELECT c.id FROM campaign c
-WHERE c.organization_id = :organization_id AND NOT c.hidden AND c.archived_at IS NULL
+WHERE c.organization_id = :organization_id AND NOT c.hidden AND (c.archived_at IS NOT NULL) = :archived::boolean
   AND (:states::text[] IS NULL OR c.state = ANY(:states::text[]))
   AND (:search::text IS NULL OR c.name ILIKE :search::text)
   AND (:importing::boolean IS NULL OR :importing::boolean = EXISTS (
@@ -75,9 +82,30 @@ WHERE c.organization_id = :organization_id AND NOT c.hidden AND c.archived_at IS
        WHERE f.organization_id = c.organization_id AND f.campaign_id = c.id AND f.state = 'importing'))
 ORDER BY c.id DESC LIMIT :limit OFFSET :skip;
 
--- name: count_campaigns(organization_id, states, importing, search)$
+-- name: oldest_campaign_ids(organization_id, states, importing, search, archived, skip, limit)
+SELECT c.id FROM campaign c
+WHERE c.organization_id = :organization_id AND NOT c.hidden AND (c.archived_at IS NOT NULL) = :archived::boolean
+  AND (:states::text[] IS NULL OR c.state = ANY(:states::text[]))
+  AND (:search::text IS NULL OR c.name ILIKE :search::text)
+  AND (:importing::boolean IS NULL OR :importing::boolean = EXISTS (
+       SELECT FROM contact_file f
+       WHERE f.organization_id = c.organization_id AND f.campaign_id = c.id AND f.state = 'importing'))
+ORDER BY c.id LIMIT :limit OFFSET :skip;
+
+-- name: changed_campaign_ids(organization_id, states, importing, search, archived, skip, limit)
+-- The last change of state or settings first.
+SELECT c.id FROM campaign c
+WHERE c.organization_id = :organization_id AND NOT c.hidden AND (c.archived_at IS NOT NULL) = :archived::boolean
+  AND (:states::text[] IS NULL OR c.state = ANY(:states::text[]))
+  AND (:search::text IS NULL OR c.name ILIKE :search::text)
+  AND (:importing::boolean IS NULL OR :importing::boolean = EXISTS (
+       SELECT FROM contact_file f
+       WHERE f.organization_id = c.organization_id AND f.campaign_id = c.id AND f.state = 'importing'))
+ORDER BY c.updated_at DESC, c.id DESC LIMIT :limit OFFSET :skip;
+
+-- name: count_campaigns(organization_id, states, importing, search, archived)$
 SELECT count(*) FROM campaign c
-WHERE c.organization_id = :organization_id AND NOT c.hidden AND c.archived_at IS NULL
+WHERE c.organization_id = :organization_id AND NOT c.hidden AND (c.archived_at IS NOT NULL) = :archived::boolean
   AND (:states::text[] IS NULL OR c.state = ANY(:states::text[]))
   AND (:search::text IS NULL OR c.name ILIKE :search::text)
   AND (:importing::boolean IS NULL OR :importing::boolean = EXISTS (
@@ -149,12 +177,13 @@ WHERE organization_id = :organization_id AND id = :campaign_id
   AND state IN ('draft', 'scheduled', 'running', 'paused')
 RETURNING id;
 
--- name: set_settings(organization_id, campaign_id, name, max_lines, cps, calling_window, retry, breaker, agent_id, carrier_id, number_ids, starts_at, ends_at, screening, extras, now)$
+-- name: set_settings(organization_id, campaign_id, name, max_lines, cps, calling_window, retry, breaker, abandon, recording, agent_id, carrier_id, number_ids, starts_at, ends_at, screening, extras, now)$
 -- In any state that can still dial; a turn sees it from its next one on.
 UPDATE campaign SET name = :name, max_lines = :max_lines, cps = :cps, calling_window = :calling_window, retry = :retry,
-       breaker = :breaker, agent_id = :agent_id, carrier_id = :carrier_id, number_ids = :number_ids, starts_at = :starts_at,
-       ends_at = :ends_at, screening = :screening, extras = :extras, settings_version = settings_version + 1,
-       updated_at = :now
+       breaker = :breaker, abandon = :abandon, recording = :recording, agent_id = :agent_id, carrier_id = :carrier_id,
+       number_ids = :number_ids,
+       starts_at = :starts_at, ends_at = :ends_at, screening = :screening, extras = :extras,
+       settings_version = settings_version + 1, updated_at = :now
 WHERE organization_id = :organization_id AND id = :campaign_id AND state NOT IN ('completed', 'cancelled')
 RETURNING id;
 
@@ -184,6 +213,13 @@ WHERE :tell::boolean;
 -- name: log_page(organization_id, campaign_id, before, limit)
 SELECT id, at, level, event, message, details FROM campaign_log
 WHERE organization_id = :organization_id AND campaign_id = :campaign_id
+  AND id < coalesce(:before::bigint, 9223372036854775807)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: fault_page(organization_id, campaign_id, before, limit)
+-- The same of warnings and errors alone.
+SELECT id, at, level, event, message, details FROM campaign_log
+WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND level <> 'info'
   AND id < coalesce(:before::bigint, 9223372036854775807)
 ORDER BY id DESC LIMIT :limit;
 
@@ -233,6 +269,12 @@ JOIN zone_group g ON g.organization_id = c.organization_id AND g.id = c.zone_gro
 WHERE c.organization_id = :organization_id AND c.campaign_id = :campaign_id
 ORDER BY g.id;
 
+-- name: zones_of_campaigns(organization_id, campaign_ids)
+SELECT c.campaign_id, g.zones FROM cursor c
+JOIN zone_group g ON g.organization_id = c.organization_id AND g.id = c.zone_group_id
+WHERE c.organization_id = :organization_id AND c.campaign_id = ANY(:campaign_ids::bigint[])
+ORDER BY c.campaign_id, g.id;
+
 -- name: register_virtual_run(organization_id, campaign_id, schema_name)!
 INSERT INTO virtual_run (organization_id, campaign_id, schema_name, created_at)
 VALUES (:organization_id, :campaign_id, :schema_name, statement_timestamp());
@@ -269,3 +311,24 @@ SELECT least(c.max_lines, r.max_lines, o.max_lines) FROM campaign c
 JOIN organization o ON o.id = c.organization_id
 JOIN carrier r ON r.organization_id = c.organization_id AND r.id = c.carrier_id
 WHERE c.organization_id = :organization_id AND c.id = :campaign_id;
+
+-- name: ended_call_at(organization_id, campaign_id, place)$
+-- When the call ended that so many ended after; null: there are no more than these.
+SELECT ended_at FROM attempt
+WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND ended_at IS NOT NULL
+ORDER BY ended_at DESC OFFSET :place LIMIT 1;
+
+-- name: calls_over_time(organization_id, campaign_id, from_at, until_at, seconds)
+-- Ended calls by slot and disposition.
+SELECT date_bin(make_interval(secs => :seconds), ended_at, timestamptz 'epoch') AS slot, disposition, count(*) AS calls
+FROM attempt
+WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND ended_at >= :from_at AND ended_at < :until_at
+GROUP BY slot, disposition ORDER BY slot;
+
+-- name: recent_pace(organization_id, campaign_id, since, most)^
+-- How many calls ended since then, of the latest `most`, and when the first of these did.
+SELECT count(*) AS calls, min(ended_at) AS first_at FROM (
+    SELECT ended_at FROM attempt
+    WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND ended_at > :since
+    ORDER BY ended_at DESC LIMIT :most
+) AS latest;

@@ -7,11 +7,11 @@ WHERE organization_id = :organization_id AND name = :name AND provider = :provid
   AND archived_at IS NULL
 ORDER BY id;
 
--- name: create_carrier(organization_id, uuid, name, provider, settings, sealed, max_lines, cps, send_timeout_seconds, ring_timeout_seconds, max_call_seconds, slow_start, now)$
+-- name: create_carrier(organization_id, uuid, name, provider, settings, sealed, max_lines, cps, send_timeout_seconds, ring_timeout_seconds, max_call_seconds, slow_start, carries_sound, now)$
 INSERT INTO carrier (organization_id, uuid, name, provider, settings, sealed, max_lines, cps, send_timeout_seconds,
-                     ring_timeout_seconds, max_call_seconds, slow_start, created_at)
+                     ring_timeout_seconds, max_call_seconds, slow_start, carries_sound, created_at)
 VALUES (:organization_id, :uuid, :name, :provider, :settings, :sealed, :max_lines, :cps, :send_timeout_seconds,
-        :ring_timeout_seconds, :max_call_seconds, :slow_start, :now)
+        :ring_timeout_seconds, :max_call_seconds, :slow_start, :carries_sound, :now)
 RETURNING id;
 
 -- name: carrier(organization_id, carrier_id)^
@@ -31,6 +31,11 @@ SELECT c.*,
 FROM carrier c WHERE c.organization_id = :organization_id AND c.id > :after AND c.archived_at IS NULL
 ORDER BY c.id LIMIT :limit;
 
+-- name: lines_of_carriers(organization_id)
+-- Calls in progress, by what they go through and come from: as many rows as there are open attempts, at most.
+SELECT carrier_id, number_id, count(*) AS lines FROM attempt
+WHERE organization_id = :organization_id AND ended_at IS NULL GROUP BY carrier_id, number_id;
+
 -- name: carrier_named(organization_id, name, except_id)$
 SELECT id FROM carrier
 WHERE organization_id = :organization_id AND name = :name AND id <> coalesce(:except_id::bigint, 0) AND archived_at IS NULL
@@ -39,12 +44,13 @@ LIMIT 1;
 -- name: default_carrier(organization_id)$
 SELECT id FROM carrier WHERE organization_id = :organization_id AND is_default;
 
--- name: change_carrier(organization_id, carrier_id, name, settings, sealed, max_lines, cps, send_timeout_seconds, ring_timeout_seconds, max_call_seconds, slow_start, revisions, now)!
+-- name: change_carrier(organization_id, carrier_id, name, settings, sealed, max_lines, cps, send_timeout_seconds, ring_timeout_seconds, max_call_seconds, slow_start, carries_sound, revisions, now)!
 -- `revisions`: 1 where an adapter must be opened anew, else 0.
 UPDATE carrier
 SET name = :name, settings = :settings, sealed = :sealed, max_lines = :max_lines, cps = :cps,
     send_timeout_seconds = :send_timeout_seconds, ring_timeout_seconds = :ring_timeout_seconds,
-    max_call_seconds = :max_call_seconds, slow_start = :slow_start, revision = revision + :revisions, updated_at = :now
+    max_call_seconds = :max_call_seconds, slow_start = :slow_start, carries_sound = :carries_sound,
+    revision = revision + :revisions, updated_at = :now
 WHERE organization_id = :organization_id AND id = :carrier_id;
 
 -- name: clear_default_carrier(organization_id)!

@@ -1,13 +1,13 @@
 -- Contacts: import, additions, removal, pages.
 
--- name: create_contact_file(organization_id, uuid, campaign_id, name, key, default_region, now)$
-INSERT INTO contact_file (organization_id, uuid, campaign_id, name, key, default_region, sequence_base, created_at)
-SELECT :organization_id, :uuid, :campaign_id, :name, :key, :default_region, c.sealed_sequence, :now::timestamptz
+-- name: create_contact_file(organization_id, uuid, campaign_id, name, key, default_region, columns, now)$
+INSERT INTO contact_file (organization_id, uuid, campaign_id, name, key, default_region, columns, sequence_base, created_at)
+SELECT :organization_id, :uuid, :campaign_id, :name, :key, :default_region, :columns::text[], c.sealed_sequence, :now::timestamptz
 FROM campaign c WHERE c.organization_id = :organization_id AND c.id = :campaign_id
 RETURNING id;
 
 -- name: unfinished_file(organization_id, campaign_id)^
-SELECT id, name, key, default_region, rows_read, sequence_base FROM contact_file
+SELECT id, name, key, default_region, columns, rows_read, sequence_base FROM contact_file
 WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND state = 'importing';
 
 -- name: add_zone_groups(organization_id, zones)!
@@ -89,6 +89,32 @@ JOIN reject r ON r.organization_id = f.organization_id AND r.contact_file_id = f
 WHERE f.organization_id = :organization_id AND f.campaign_id = :campaign_id
   AND (r.contact_file_id, r.row_number) > (:after_file, :after_row)
 ORDER BY r.contact_file_id, r.row_number LIMIT :limit;
+
+-- name: rejects_of_file(organization_id, file_id, after_row, limit)
+SELECT row_number, reason, fix FROM reject
+WHERE organization_id = :organization_id AND contact_file_id = :file_id AND row_number > :after_row
+ORDER BY row_number LIMIT :limit;
+
+-- name: file_with_rejects(organization_id, campaign_id, after_file)^
+-- The next file of a campaign, as long as it is kept.
+SELECT id, name, key, default_region, columns FROM contact_file
+WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id > :after_file AND rejects > 0
+ORDER BY id LIMIT 1;
+
+-- name: rejected_row(organization_id, campaign_id, file_id, row_number)^
+SELECT f.id, f.name, f.key, f.default_region, f.columns, r.field, r.value, r.reason, r.fix FROM contact_file f
+JOIN reject r ON r.organization_id = f.organization_id AND r.contact_file_id = f.id
+WHERE f.organization_id = :organization_id AND f.campaign_id = :campaign_id AND f.id = :file_id
+  AND r.row_number = :row_number;
+
+-- name: forget_reject(organization_id, file_id, row_number)!
+WITH gone AS (
+    DELETE FROM reject
+    WHERE organization_id = :organization_id AND contact_file_id = :file_id AND row_number = :row_number
+    RETURNING 1
+)
+UPDATE contact_file SET rejects = rejects - (SELECT count(*) FROM gone)
+WHERE organization_id = :organization_id AND id = :file_id;
 
 -- name: copy_contacts(organization_id, campaign_id, campaign_uuid, parent_id, dispositions, left_over, after, limit, sequence_base, now)^
 -- A page of another campaign's contacts, in their old order: of a redial, those whose last disposition was one of these,
@@ -241,17 +267,32 @@ WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id >
   AND (:state::text IS NULL OR state = :state)
 ORDER BY id LIMIT :limit;
 
--- name: walk_contacts(organization_id, campaign_id, states, disposition, after, examined, limit)
+-- name: walk_contacts(organization_id, campaign_id, states, disposition, text, after, examined, limit)
 -- A filtered page looks at so many contacts and no more. An index on `state` would make it shorter, and every call slower:
--- each change of state would write to it.
+-- each change of state would write to it. text: in the number, the external id or the value of a variable.
 SELECT e.id FROM (
-    SELECT id, state, disposition FROM contact
+    SELECT id, state, disposition, to_number, external_id, variables FROM contact
     WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id > :after
     ORDER BY id LIMIT :examined
 ) AS e
 WHERE (:states::text[] IS NULL OR e.state = ANY(:states::text[]))
   AND (:disposition::text IS NULL OR e.disposition = :disposition)
+  AND (:text::text IS NULL OR strpos(e.to_number, :text) > 0 OR strpos(lower(e.external_id), lower(:text)) > 0
+       OR EXISTS (SELECT FROM jsonb_each_text(e.variables) AS v WHERE strpos(lower(v.value), lower(:text)) > 0))
 ORDER BY e.id LIMIT :limit;
+
+-- name: walk_contacts_back(organization_id, campaign_id, states, disposition, text, before, examined, limit)
+-- The same from the other end.
+SELECT e.id FROM (
+    SELECT id, state, disposition, to_number, external_id, variables FROM contact
+    WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id < :before
+    ORDER BY id DESC LIMIT :examined
+) AS e
+WHERE (:states::text[] IS NULL OR e.state = ANY(:states::text[]))
+  AND (:disposition::text IS NULL OR e.disposition = :disposition)
+  AND (:text::text IS NULL OR strpos(e.to_number, :text) > 0 OR strpos(lower(e.external_id), lower(:text)) > 0
+       OR EXISTS (SELECT FROM jsonb_each_text(e.variables) AS v WHERE strpos(lower(v.value), lower(:text)) > 0))
+ORDER BY e.id DESC LIMIT :limit;
 
 -- name: walked_contacts(organization_id, campaign_id, after, examined)^
 -- Where a page that came back short has looked: how many contacts, and the last of them.
@@ -259,6 +300,13 @@ SELECT count(*) AS rows, max(id) AS id FROM (
     SELECT id FROM contact
     WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id > :after
     ORDER BY id LIMIT :examined
+) AS e;
+
+-- name: walked_contacts_back(organization_id, campaign_id, before, examined)^
+SELECT count(*) AS rows, min(id) AS id FROM (
+    SELECT id FROM contact
+    WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id < :before
+    ORDER BY id DESC LIMIT :examined
 ) AS e;
 
 -- name: contacts_with_external_id(organization_id, campaign_id, external_id, after, limit)

@@ -22,6 +22,12 @@ RETURNING ended_at;
 -- name: transcripts_gone(organization_id, campaign_id, before)!
 UPDATE campaign SET transcripts_gone_to = :before WHERE organization_id = :organization_id AND id = :campaign_id;
 
+-- name: recordings_kept(organization_id)$
+SELECT keep_recordings FROM organization WHERE id = :organization_id;
+
+-- name: keep_recordings(organization_id, kept)!
+UPDATE organization SET keep_recordings = :kept WHERE id = :organization_id;
+
 -- name: forget_recordings(organization_id, before, limit)
 -- Oldest first. The answer: the keys of their files.
 WITH old AS (

@@ -93,14 +93,16 @@ SELECT counted.total, counted.talk_seconds, page.id FROM counted LEFT JOIN page 
 -- name: attempts_by_id(organization_id, ids)
 -- With what belongs to them, in the order of the ids; of the transcript only whether there is one.
 SELECT a.id, a.uuid, a.campaign_id, a.contact_id, a.number, a.carrier_id, a.from_number, a.to_number, a.agent_id,
-       a.agent_version, a.state, a.created_at, a.placed_at, a.ringing_at, a.answered_at, a.ended_at, a.carrier_call_id,
-       a.disposition, a.sip_status, a.cause, a.gathered, a.recording, a.transcript IS NOT NULL AS has_transcript,
-       g.name AS agent_name, v.id AS agent_version_id, r.provider, c.external_id, c.variables, c.row_number,
-       c.uuid AS contact_uuid, f.key AS file_key, p.disposition AS disposition_before
+       a.agent_version, a.state, a.created_at, a.sent_at, a.placed_at, a.ringing_at, a.answered_at, a.ended_at,
+       a.carrier_call_id, a.disposition, a.spent, a.sip_status, a.cause, a.abandoned, a.gathered, a.recording, a.transcript IS NOT NULL AS has_transcript,
+       m.name AS campaign_name, m.hidden AS single, g.name AS agent_name, v.id AS agent_version_id, r.provider,
+       r.name AS carrier_name, c.external_id, c.variables, c.row_number, c.uuid AS contact_uuid, f.key AS file_key,
+       p.disposition AS disposition_before
 FROM attempt a
 JOIN contact c ON c.organization_id = a.organization_id AND c.id = a.contact_id
 JOIN agent g ON g.organization_id = a.organization_id AND g.id = a.agent_id
 JOIN carrier r ON r.organization_id = a.organization_id AND r.id = a.carrier_id
+JOIN campaign m ON m.organization_id = a.organization_id AND m.id = a.campaign_id
 LEFT JOIN agent_version v ON v.organization_id = a.organization_id AND v.agent_id = a.agent_id
     AND v.version = a.agent_version
 LEFT JOIN contact_file f ON f.organization_id = a.organization_id AND f.id = c.contact_file_id

@@ -28,10 +28,11 @@ RETURNING id;
 -- Running and scheduled campaigns, and the paused ones that hold a queue or have an end, with the limits of their carriers
 -- and the carriers' active numbers. While a carrier is switched off it has none, so that nothing is placed.
 SELECT c.id, c.name, c.state, c.keep_open, c.agent_id, c.carrier_id, c.max_lines, c.cps, c.calling_window::text, c.retry::text, c.breaker::text,
+       c.abandon::text, c.recording::text,
        c.settings_version, c.sealed_sequence, c.tat, c.rotation, c.starts_at, c.ends_at, c.queue, c.screening, c.resumed_at,
        a.version AS agent_version,
        r.max_lines AS carrier_max_lines, r.cps AS carrier_cps, r.tat AS carrier_tat, r.suspended_until, r.breaker_since,
-       r.send_timeout_seconds, r.ring_timeout_seconds, r.max_call_seconds, r.slow_start,
+       r.send_timeout_seconds, r.ring_timeout_seconds, r.max_call_seconds, r.slow_start, r.carries_sound,
        r.inactive_since IS NULL AND r.archived_at IS NULL AS carrier_active,
        (SELECT jsonb_agg(jsonb_build_array(n.id, n.e164, n.max_lines, c.number_ids = '{}' OR n.id = ANY(c.number_ids))
                          ORDER BY n.id) FROM number n
@@ -249,6 +250,26 @@ SELECT count(*) AS ended, count(*) FILTER (WHERE recent.disposition = ANY(:fault
 FROM (SELECT disposition, to_number, cause FROM attempt
       WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND ended_at > :since
       ORDER BY ended_at DESC LIMIT 1000) AS recent;
+
+-- name: answers_of_campaign(organization_id, campaign_id, answered, abandoned)^
+-- Calls that people answered in one period, and those of them that were abandoned: the names of the two measures.
+SELECT coalesce(sum(value) FILTER (WHERE measure = :answered), 0)::bigint AS answered,
+       coalesce(sum(value) FILTER (WHERE measure = :abandoned), 0)::bigint AS abandoned
+FROM progress
+WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND measure IN (:answered, :abandoned);
+
+-- name: abandoned_of_campaign(organization_id, campaign_id, since)$
+-- The latest abandoned ones among the calls that have ended since then, of which the latest 1,000 are looked at.
+SELECT (array_agg(recent.to_number || ' ' || recent.disposition || ' ' || recent.cause)
+        FILTER (WHERE recent.abandoned))[1 : 20] AS calls
+FROM (SELECT disposition, to_number, cause, abandoned FROM attempt
+      WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND ended_at > :since
+      ORDER BY ended_at DESC LIMIT 1000) AS recent;
+
+-- name: was_logged(organization_id, campaign_id, event, since)$
+SELECT EXISTS (SELECT FROM campaign_log
+               WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND level <> 'info'
+                 AND event = :event AND at > :since);
 
 -- name: recent_of_carrier(organization_id, carrier_id, since, faults)
 SELECT count(*) AS ended, count(*) FILTER (WHERE recent.disposition = ANY(:faults)) AS faults,

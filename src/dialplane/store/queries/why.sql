@@ -7,12 +7,13 @@ FROM organization WHERE id = :organization_id;
 
 -- name: see_campaign(organization_id, campaign_id)^
 -- One campaign as `active_campaigns` has it, in any state; how many contacts of a file that is being imported it has; and
--- whether its breaker has tripped since it was last started or resumed.
+-- what has paused it by itself since it was last started or resumed.
 SELECT c.id, c.name, c.state, c.keep_open, c.agent_id, c.carrier_id, c.max_lines, c.cps, c.calling_window::text, c.retry::text, c.breaker::text,
+       c.abandon::text, c.recording::text,
        c.settings_version, c.sealed_sequence, c.tat, c.rotation, c.starts_at, c.ends_at, c.queue, c.screening, c.resumed_at,
        a.version AS agent_version,
        r.max_lines AS carrier_max_lines, r.cps AS carrier_cps, r.tat AS carrier_tat, r.suspended_until, r.breaker_since,
-       r.send_timeout_seconds, r.ring_timeout_seconds, r.max_call_seconds, r.slow_start,
+       r.send_timeout_seconds, r.ring_timeout_seconds, r.max_call_seconds, r.slow_start, r.carries_sound,
        r.inactive_since IS NULL AND r.archived_at IS NULL AS carrier_active,
        (SELECT jsonb_agg(jsonb_build_array(n.id, n.e164, n.max_lines, c.number_ids = '{}' OR n.id = ANY(c.number_ids))
                          ORDER BY n.id) FROM number n
@@ -21,9 +22,10 @@ SELECT c.id, c.name, c.state, c.keep_open, c.agent_id, c.carrier_id, c.max_lines
        c.state_reason,
        coalesce((SELECT f.contacts FROM contact_file f
                  WHERE f.organization_id = c.organization_id AND f.campaign_id = c.id AND f.state = 'importing'), 0) AS unsealed,
-       EXISTS (SELECT FROM campaign_log l
-               WHERE l.organization_id = c.organization_id AND l.campaign_id = c.id AND l.level <> 'info'
-                 AND l.event = 'breaker.tripped' AND l.at > c.resumed_at) AS tripped
+       (SELECT l.event FROM campaign_log l
+        WHERE l.organization_id = c.organization_id AND l.campaign_id = c.id AND l.level <> 'info'
+          AND l.event IN ('breaker.tripped', 'abandon.tripped') AND l.at > c.resumed_at
+        ORDER BY l.id DESC LIMIT 1) AS tripped
 FROM campaign c
 JOIN agent a ON a.organization_id = c.organization_id AND a.id = c.agent_id
 JOIN carrier r ON r.organization_id = c.organization_id AND r.id = c.carrier_id

@@ -10,10 +10,16 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from dialplane.api.contracts.dograh.policy_views import (
+    AbandonDayView,
+    AbandonView,
     BreakerView,
+    RecordingView,
     RetryView,
     ScheduleView,
+    abandon_day_view,
+    abandon_view,
     breaker_view,
+    recording_view,
     retry_view,
     schedule_view,
 )
@@ -77,6 +83,9 @@ class CampaignResponse(BaseModel):
     rate_limit_per_second: float | None = Field(description="Its own, or the carrier's")
     schedule_config: ScheduleView | None
     circuit_breaker: BreakerView
+    abandon: AbandonView
+    abandoned_calls: AbandonDayView | None = Field(description="Of the latest day on which somebody answered")
+    recording: RecordingView
     keep_open: bool
     number_ids: list[int] = Field(description="It calls from these; empty: from all of its configuration")
     parent_campaign_id: int | None = Field(description="What it is a redial of")
@@ -129,6 +138,9 @@ class CampaignProgressResponse(BaseModel):
     attempts: int = Field(description="Calls that have ended")
     dispositions: dict[str, int] = Field(description="Of the calls that have ended")
     calls: dict[str, int] = Field(description="Calls in progress, by state")
+    abandoned_calls: list[AbandonDayView] = Field(
+        description="The latest 31 days on which somebody answered, newest first"
+    )
 
 
 class DownloadResponse(BaseModel):
@@ -182,6 +194,9 @@ def campaign_response(view: CampaignView, warnings: Sequence[str] = ()) -> Campa
         rate_limit_per_second=campaign.policies.cps or campaign.carrier_cps,
         schedule_config=schedule_view(campaign.policies.window),
         circuit_breaker=breaker_view(campaign.policies.breaker),
+        abandon=abandon_view(campaign.policies.abandon),
+        abandoned_calls=abandon_day_view(progress.answers[0]) if progress.answers else None,
+        recording=recording_view(campaign.policies.recording),
         keep_open=campaign.keep_open,
         number_ids=list(campaign.number_ids),
         parent_campaign_id=campaign.parent_id,
@@ -226,6 +241,7 @@ def progress_response(campaign: CampaignRecord, progress: Progress) -> CampaignP
         attempts=progress.attempts,
         dispositions=dict(progress.dispositions),
         calls=dict(progress.calls),
+        abandoned_calls=[abandon_day_view(day) for day in progress.answers],
     )
 
 

@@ -48,6 +48,8 @@ STATES = {state.value: state for state in CampaignState} | {
     "syncing": CampaignState.RUNNING,
 }
 
+EndCalls = Annotated[bool, Query(description="Hang up its calls in progress, within about a second.")]
+
 router = APIRouter(prefix="/campaign", tags=["campaigns"], route_class=Route)
 
 
@@ -117,23 +119,17 @@ async def update_campaign(app: OperatorApp, campaign_id: Id, body: UpdateCampaig
 @router.post("/{campaign_id}/start")
 async def start_campaign(app: OperatorApp, campaign_id: Id) -> CampaignResponse:
     """Begin to call, also where it was scheduled; one that is paused goes on."""
-    campaign = await app.campaigns.get(campaign_id)
     async with _worded(app, campaign_id, "Campaign must be in 'created' state to start, current state: {state}"):
-        if campaign.state is CampaignState.PAUSED:
-            await app.campaigns.resume(campaign_id)
-        else:
-            await app.campaigns.start(campaign_id)
-    if campaign.importing is not None and not campaign.source:
-        await app.jobs.enqueue_import(campaign_id)  # begun by a command, which may be gone
+        await app.start(campaign_id)
     return await _shown(app, campaign_id)
 
 
 @router.post("/{campaign_id}/pause")
-async def pause_campaign(app: OperatorApp, campaign_id: Id) -> CampaignResponse:
-    """Once this has answered, no call is placed; those in progress end normally."""
+async def pause_campaign(app: OperatorApp, campaign_id: Id, end_calls: EndCalls = False) -> CampaignResponse:
+    """Once this has answered, no call is placed; those in progress end normally, unless they are to be hung up."""
     text = "Campaign must be in 'running' or 'syncing' state to pause, current state: {state}"
     async with _worded(app, campaign_id, text):
-        await app.campaigns.pause(campaign_id)
+        await app.campaigns.pause(campaign_id, end_calls=end_calls)
     return await _shown(app, campaign_id)
 
 
@@ -146,9 +142,9 @@ async def resume_campaign(app: OperatorApp, campaign_id: Id) -> CampaignResponse
 
 
 @router.post("/{campaign_id}/cancel")
-async def cancel_campaign(app: OperatorApp, campaign_id: Id) -> CampaignResponse:
-    """Stop for good; calls in progress end normally."""
-    await app.campaigns.cancel(campaign_id)
+async def cancel_campaign(app: OperatorApp, campaign_id: Id, end_calls: EndCalls = False) -> CampaignResponse:
+    """Stop for good; calls in progress end normally, unless they are to be hung up."""
+    await app.campaigns.cancel(campaign_id, end_calls=end_calls)
     return await _shown(app, campaign_id)
 
 

@@ -1,7 +1,9 @@
-"""What holds for a whole organization: its caps, and what a new campaign begins with."""
+"""What holds for a whole organization: its caps, how long it keeps recordings, what a new campaign begins with."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -19,8 +21,10 @@ from dialplane.api.contracts.dograh.policy_views import (
 )
 from dialplane.api.route import Route
 from dialplane.api.shapes import Tolerant
-from dialplane.engine import catalog
+from dialplane.core.retention import FOREVER, parse_kept, shorter, spelled
+from dialplane.engine import catalog, retention
 from dialplane.engine.views import CampaignRecord
+from dialplane.wiring import App
 
 router = APIRouter(prefix="/organizations", tags=["organization"], route_class=Route)
 
@@ -37,6 +41,24 @@ class LimitsUpdate(Tolerant):
 class Limits(BaseModel):
     max_lines: int
     cps: float | None
+    warnings: list[str] = []
+
+
+class RetentionUpdate(Tolerant):
+    recordings: str | None = Field(
+        max_length=20,
+        examples=["30d"],
+        description="From the end of a call: like 30d or 12h, an hour at the least. null: as long as the installation.",
+    )
+
+
+class Kept(BaseModel):
+    """How long is kept what calls leave behind."""
+
+    recordings: str | None = Field(description="As the organization has it; null: as long as the installation.")
+    recordings_kept: str = Field(
+        description=f"What holds: the shorter of that and the installation's time; or {FOREVER}."
+    )
     warnings: list[str] = []
 
 
@@ -91,3 +113,25 @@ async def update_limits(app: OwnerApp, request: LimitsUpdate) -> Limits:
     await catalog.set_limits(app.database, app.organization_id, max_lines=request.max_lines, cps=request.cps)
     limits = await catalog.limits(app.database, app.organization_id)
     return Limits(max_lines=limits.max_lines, cps=limits.cps, warnings=request.unknown())
+
+
+@router.get("/retention")
+async def get_retention(app: ViewerApp) -> Kept:
+    """How long recordings are kept."""
+    return _kept(app, await retention.recordings_kept(app.database, app.organization_id))
+
+
+@router.put("/retention")
+async def update_retention(app: OwnerApp, request: RetentionUpdate) -> Kept:
+    """Keep recordings for a shorter time than the installation does. Those that are older go within the hour."""
+    kept = None if request.recordings is None else parse_kept("recordings", request.recordings)
+    await retention.keep_recordings(app.database, app.organization_id, kept)
+    return _kept(app, kept, request.unknown())
+
+
+def _kept(app: App, kept: timedelta | None, warnings: Sequence[str] = ()) -> Kept:
+    return Kept(
+        recordings=None if kept is None else spelled(kept),
+        recordings_kept=spelled(shorter(kept, app.settings.keep.recordings)),
+        warnings=list(warnings),
+    )

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from dialplane.core.abandon import AbandonRule
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.disposition import Disposition
+from dialplane.core.recording import ANNOUNCEMENT, MOST_CHARACTERS, Recording, RecordingMode
 from dialplane.core.retry import MAX_DELAY_SECONDS, RetryPolicy
 from dialplane.core.window import CONTACT, CallingWindow, Slot, known_zone
 from dialplane.errors import Invalid
@@ -173,6 +175,40 @@ class BreakerConfig(Policy):
             window_seconds=self.window_seconds,
             min_calls=self.min_calls_in_window,
         )
+
+
+class AbandonConfig(Policy):
+    """When a campaign pauses itself since too many people answered and heard nobody for two seconds."""
+
+    enabled: bool = Field(True, description="false: its abandoned calls are not counted")
+    max_rate: float = Field(
+        0.03, gt=0, lt=100, allow_inf_nan=False, description="Of a day's answered calls; from 1 on it is a percentage"
+    )
+    min_calls: int = Field(50, ge=1, le=100_000, description="Fewer answered calls on a day say nothing")
+    pause: bool | None = Field(
+        None, description="false: a warning in the log is all. Unless given: pauses, except on a simulated carrier"
+    )
+
+    def rule(self) -> AbandonRule:
+        share = self.max_rate / 100 if self.max_rate >= 1 else self.max_rate
+        return AbandonRule(enabled=self.enabled, max_rate=share, min_calls=self.min_calls, pause=self.pause)
+
+
+class RecordingConfig(Policy):
+    """Whether calls are recorded, and what people are told before. The carrier's `record: false` goes over it."""
+
+    mode: RecordingMode = Field(description="announced: from the end of the announcement on")
+    announcement: str = Field(ANNOUNCEMENT, min_length=1, max_length=MOST_CHARACTERS, pattern=r"\S")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.recording()
+        return self
+
+    def recording(self) -> Recording:
+        """Raises ValueError."""
+        with as_value_error():
+            return Recording(mode=self.mode, announcement=self.announcement)
 
 
 # --- parts ---------------------------------------------------------------------------------------

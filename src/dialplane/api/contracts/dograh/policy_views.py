@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from math import ceil
 
 from pydantic import BaseModel, Field
 
 from dialplane.api.contracts.dograh.policies import DAYS, FLAGS
+from dialplane.core.abandon import AbandonDay, AbandonRule
 from dialplane.core.breaker import CircuitBreaker
+from dialplane.core.recording import Recording, RecordingMode
 from dialplane.core.retry import RetryPolicy
 from dialplane.core.window import CallingWindow
 
@@ -47,6 +50,27 @@ class BreakerView(BaseModel):
     min_calls_in_window: int
 
 
+class AbandonView(BaseModel):
+    enabled: bool
+    max_rate: float
+    min_calls: int
+    pause: bool | None = Field(description="null: unless the carrier is a simulated one")
+
+
+class AbandonDayView(BaseModel):
+    """Calls that people answered on one day, of the campaign's zone or, where each contact's own counts, of UTC."""
+
+    day: date
+    answered: int
+    abandoned: int = Field(description="Of these, calls on which the agent did not begin to speak within 2 s")
+    rate: float
+
+
+class RecordingView(BaseModel):
+    mode: RecordingMode
+    announcement: str = Field(description="Said first where `mode` is announced")
+
+
 def schedule_view(window: CallingWindow) -> ScheduleView | None:
     """None where no hours were ever set."""
     if not window.slots:
@@ -68,6 +92,18 @@ def retry_view(policy: RetryPolicy) -> RetryView:
             "retry_delay_seconds": ceil(policy.delay_seconds),
         }
     )
+
+
+def recording_view(recording: Recording) -> RecordingView:
+    return RecordingView(mode=recording.mode, announcement=recording.announcement)
+
+
+def abandon_view(rule: AbandonRule) -> AbandonView:
+    return AbandonView.model_validate(rule.to_json())
+
+
+def abandon_day_view(day: AbandonDay) -> AbandonDayView:
+    return AbandonDayView(day=day.day, answered=day.answered, abandoned=day.abandoned, rate=round(day.rate, 6))
 
 
 def breaker_view(breaker: CircuitBreaker) -> BreakerView:

@@ -11,7 +11,9 @@ from pydantic import AwareDatetime, BaseModel, Field, model_validator
 from dialplane.api.contracts.dograh.policies import (
     MOST_SLOTS,
     RETRY_OMITTED,
+    AbandonConfig,
     BreakerConfig,
+    RecordingConfig,
     RetryConfig,
     ScheduleConfig,
     TimeSlot,
@@ -70,6 +72,8 @@ class CampaignSettings(Tolerant):
     )
     timezone: Zone | None = Field(default=None, description="Of time_slots, or of a schedule that names none")
     circuit_breaker: BreakerConfig | None = Field(default=None, description="On unless switched off")
+    abandon: AbandonConfig | None = Field(default=None, description="At most 3 % unless given")
+    recording: RecordingConfig | None = Field(default=None, description="On, without an announcement, unless given")
 
     @model_validator(mode="after")
     def _check_hours(self) -> Self:
@@ -106,6 +110,8 @@ class CampaignSettings(Tolerant):
             "window": window,
             "retry": self.retry_config and self.retry_config.policy(),
             "breaker": self.circuit_breaker and self.circuit_breaker.breaker(),
+            "abandon": self.abandon and self.abandon.rule(),
+            "recording": self.recording and self.recording.recording(),
             "max_lines": self.max_concurrency,
             "cps": self.rate_limit_per_second,
         }

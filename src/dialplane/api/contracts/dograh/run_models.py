@@ -36,10 +36,24 @@ def public_links(attempt: AttemptRecord, base: str, token: str) -> PublicLinks:
         public_access_token=token,
         transcript_public_url=artifact_url(base, token, "transcript") if attempt.has_transcript else None,
         recording_public_url=artifact_url(base, token, "recording") if attempt.recording else None,
+        user_recording_public_url=artifact_url(base, token, "user_recording") if attempt.recording else None,
+        bot_recording_public_url=artifact_url(base, token, "bot_recording") if attempt.recording else None,
     )
 
 
-class Run(PublicLinks):
+class RecordingKeys(BaseModel):
+    """As `/s3/signed-url` takes them; null where there is no recording."""
+
+    recording_url: str | None = Field(description="Key of the recording", examples=["recordings/1042.wav"])
+    user_recording_url: str | None = Field(description="Of the person called alone")
+    bot_recording_url: str | None = Field(description="Of the agent alone")
+
+
+def recording_key(attempt: AttemptRecord, part: str = ".wav") -> str | None:
+    return f"recordings/{attempt.id}{part}" if attempt.recording else None
+
+
+class Run(PublicLinks, RecordingKeys):
     """One try to reach one contact: at most one call. What Dograh's clients know, then more."""
 
     id: int
@@ -49,9 +63,6 @@ class Run(PublicLinks):
     created_at: datetime
     is_completed: bool
     transcript_url: str | None = Field(description="Key of the transcript", examples=["transcripts/1042.txt"])
-    recording_url: str | None = Field(description="Key of the recording")
-    user_recording_url: str | None = None
-    bot_recording_url: str | None = None
     cost_info: dict[str, Any] | None = Field(description="`call_duration_seconds`, once it has ended")
     usage_info: dict[str, Any] | None = None
     definition_id: int | None = Field(description="Which version of the agent talked")
@@ -76,6 +87,9 @@ class Run(PublicLinks):
     answered_at: datetime | None
     ended_at: datetime | None
     talk_seconds: float | None
+    abandoned: bool | None = Field(
+        description="A person answered, and the agent did not begin to speak within 2 s; null where that is not known"
+    )
     transcript: list[dict[str, Any]] | None = Field(default=None, description="What was said; null in lists")
 
     @classmethod
@@ -89,7 +103,9 @@ class Run(PublicLinks):
             created_at=attempt.created_at,
             is_completed=attempt.ended_at is not None,
             transcript_url=transcript_key(attempt),
-            recording_url=attempt.recording or None,
+            recording_url=recording_key(attempt),
+            user_recording_url=recording_key(attempt, "/user.wav"),
+            bot_recording_url=recording_key(attempt, "/bot.wav"),
             cost_info=None if attempt.ended_at is None else _used(attempt),
             definition_id=attempt.agent_version_id,
             initial_context=initial_context(attempt),
@@ -109,6 +125,7 @@ class Run(PublicLinks):
             answered_at=attempt.answered_at,
             ended_at=attempt.ended_at,
             talk_seconds=None if attempt.talk_seconds is None else round(attempt.talk_seconds, 3),
+            abandoned=attempt.abandoned,
         )
 
     @classmethod
@@ -150,7 +167,7 @@ class WorkflowRuns(CampaignRuns):
     applied_filters: list[dict[str, Any]] | None = None
 
 
-class UsageRun(PublicLinks):
+class UsageRun(PublicLinks, RecordingKeys):
     """What one run used."""
 
     id: int
@@ -160,10 +177,7 @@ class UsageRun(PublicLinks):
     created_at: datetime
     dograh_token_usage: float = 0
     call_duration_seconds: int
-    recording_url: str | None
     transcript_url: str | None
-    user_recording_url: str | None = None
-    bot_recording_url: str | None = None
     phone_number: str | None = Field(deprecated=True)
     caller_number: str | None
     called_number: str | None
@@ -185,7 +199,9 @@ class UsageRun(PublicLinks):
             name=name_of(attempt),
             created_at=attempt.created_at,
             call_duration_seconds=_seconds(attempt),
-            recording_url=attempt.recording or None,
+            recording_url=recording_key(attempt),
+            user_recording_url=recording_key(attempt, "/user.wav"),
+            bot_recording_url=recording_key(attempt, "/bot.wav"),
             transcript_url=transcript_key(attempt),
             phone_number=attempt.to_number,
             caller_number=attempt.from_number,

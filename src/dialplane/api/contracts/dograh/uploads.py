@@ -18,13 +18,15 @@ from dialplane.api.route import Route
 from dialplane.engine.artifacts import artifacts, attempt_of
 from dialplane.errors import Invalid, NotFound
 from dialplane.voice.channels import Channel
+from dialplane.voice.flac import FLAC
 from dialplane.wiring import App
 
 LARGEST_ID = 2**63 - 1
 FILE_NAME = r".*\.(csv|xlsx|xls)$"
 DEFAULT_NAME = "contacts.csv"
 OF_ORGANIZATION = re.compile(r"(campaigns|knowledge_base|recordings)/(\d{1,19})/.+", re.ASCII)
-OF_RUN = re.compile(r"recordings/(\d{1,19})(?:\.wav|/user\.wav|/bot\.wav)", re.ASCII)
+OF_RUN = re.compile(r"recordings/(\d{1,19})(\.wav|/user\.wav|/bot\.wav)", re.ASCII)
+SIDES = {"/user.wav": Channel.CONTACT, "/bot.wav": Channel.AGENT}
 
 router = APIRouter(prefix="/s3", tags=["files"], route_class=Route)
 
@@ -103,7 +105,8 @@ async def create_download_url(
 ) -> SignedUrl:
     """A link to download a file, without a key."""
     found = await _find(app, key)
-    side = channel if OF_RUN.fullmatch(key) else Channel.BOTH
+    run = OF_RUN.fullmatch(key)
+    side = SIDES.get(run[2], channel) if run else Channel.BOTH
     url, seconds = await download_link(
         request, app.organization_id, found.key, name=found.name, inline=inline, seconds=expires_in, channel=side
     )
@@ -125,7 +128,7 @@ async def get_file_metadata(app: ViewerApp, key: Key) -> FileMetadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """A file of the organization. key: in the file store; bytes: None where nothing is known of it."""
+    """A file of the organization. key: in the file store; bytes: None where it is made as it is read."""
 
     key: str
     name: str
@@ -148,11 +151,11 @@ async def _find(app: App, key: str) -> _Found:
     if not run and found.transcript is not None:
         length = len(found.transcript.encode())
         return _Found(key=found.transcript_key, name=f"{attempt_id}.txt", bytes=length, content_type="text/plain")
-    if run and key.endswith(f"/{attempt_id}.wav") and found.recording is not None:
-        size = await app.files.size(found.recording)
-        return _Found(
-            key=found.recording, name=PurePosixPath(found.recording).name, bytes=size, content_type="audio/wav"
-        )
+    if run and found.recording is not None:
+        size = None if run[2] in SIDES else await app.files.size(found.recording)
+        kind = "audio/flac" if found.recording.endswith(FLAC) and run[2] not in SIDES else "audio/wav"
+        name = PurePosixPath(found.recording).name
+        return _Found(key=found.recording, name=name, bytes=size, content_type=kind)
     raise NotFound(f"there is no file {key}")
 
 

@@ -14,6 +14,7 @@ from dialplane.api.contracts.vapi.shapes import Camel, CamelBody, Customer, Over
 from dialplane.api.contracts.vapi.words import call_ended_reason, call_status
 from dialplane.core.campaign import EXPIRED
 from dialplane.engine.call_book import CallRecord
+from dialplane.voice.channels import Channel
 
 MOST_AT_ONCE = 100  # customers of one request
 EXTERNAL_ID = "externalId"  # among the variables of a single call
@@ -88,10 +89,27 @@ class Said(Camel):
     seconds_from_start: float
 
 
+class MonoRecording(Camel):
+    """Links to one track each."""
+
+    combined_url: str
+    assistant_url: str
+    customer_url: str
+
+
+class Recording(Camel):
+    """Links to what was heard. stereoUrl: the assistant on the left, the customer on the right."""
+
+    stereo_url: str
+    mono: MonoRecording
+
+
 class Artifact(Camel):
     """What a call left behind."""
 
     recording_url: str | None = None
+    stereo_recording_url: str | None = None
+    recording: Recording | None = None
     transcript: str | None = None
     messages: list[Said] = Field(default_factory=list)
     variable_values: dict[str, str] = Field(default_factory=dict)
@@ -167,6 +185,8 @@ def call_view(record: CallRecord, organization: UUID, recording_url: str | None,
         recording_url=recording_url,
         artifact=Artifact(
             recording_url=recording_url,
+            stereo_recording_url=recording_url,
+            recording=None if recording_url is None else _recording(recording_url),
             transcript=script,
             messages=_messages(record),
             variable_values={name: value for name, value in variables.items() if name not in FIELDS},
@@ -177,6 +197,12 @@ def call_view(record: CallRecord, organization: UUID, recording_url: str | None,
         started_at=None if made is None else made.answered_at,
         ended_at=None if made is None else made.ended_at,
     )
+
+
+def _recording(url: str) -> Recording:
+    apart = {Channel.MONO: "combined_url", Channel.AGENT: "assistant_url", Channel.CONTACT: "customer_url"}
+    mono = MonoRecording(**{name: f"{url}?channel={channel}" for channel, name in apart.items()})
+    return Recording(stereo_url=url, mono=mono)
 
 
 def _whom(record: CallRecord) -> tuple[Mapping[str, str], str, str | None]:

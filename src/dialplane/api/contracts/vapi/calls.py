@@ -41,12 +41,18 @@ from dialplane.engine.contacts import e164
 from dialplane.engine.numbering import region_of
 from dialplane.engine.single_calls import CallRequest
 from dialplane.errors import Conflict, DialplaneError, NotFound
+from dialplane.voice.channels import Channel
 from dialplane.wiring import App
 
 Begin = Callable[[Customer], Awaitable[CallRecord]]
 
 BEGUN_AT_ONCE = 10  # of one request; each waits until its call is on its way
-RECORDINGS = ("mono-recording", "stereo-recording", "customer-recording", "assistant-recording", "video-recording")
+RECORDINGS = {
+    "mono-recording": Channel.MONO,
+    "stereo-recording": Channel.BOTH,
+    "customer-recording": Channel.CONTACT,
+    "assistant-recording": Channel.AGENT,
+}
 CallId = Annotated[str, Path(alias="id", max_length=100, description="The call's uuid")]
 
 router = APIRouter(prefix="/call", tags=["calls"], route_class=Route)
@@ -142,14 +148,15 @@ async def download_call_artifact(
     request: Request,
     app: ViewerApp,
     call_id: CallId,
-    artifact: Annotated[str, Path(max_length=40, description=f"{', '.join(RECORDINGS)}, pcap or call-logs")],
+    artifact: Annotated[str, Path(max_length=40, description=f"{', '.join(RECORDINGS)}")],
 ) -> RedirectResponse:
-    """Leads to the recording, both voices on one track, where the carrier made one."""
+    """Leads to the recording, or to one side of it, where the carrier made one."""
     call = await _named(app, call_id)
-    key = None if call.attempt is None or artifact != RECORDINGS[0] else call.attempt.recording
+    key = None if call.attempt is None or artifact not in RECORDINGS else call.attempt.recording
     if not key:
         raise NotFound(f"this call has no {artifact}")
-    url, _ = await download_link(request, app.organization_id, key, name=PurePosixPath(key).name)
+    name, channel = PurePosixPath(key).name, RECORDINGS[artifact]
+    url, _ = await download_link(request, app.organization_id, key, name=name, channel=channel)
     return RedirectResponse(url, 302)
 
 

@@ -1,4 +1,4 @@
-"""Machines of a network that a test makes: namespaces around a router, which drops what is of a machine that is cut."""
+"""Machines of a network of our own: namespaces around a router, which drops what is of a machine that is cut."""
 
 from __future__ import annotations
 
@@ -9,20 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-import pytest
-
 _made = count()
 
 
-def _possible() -> bool:
+def possible() -> bool:
     """A container's root may have the programs and not the right to use them."""
-    programs = all(shutil.which(program) for program in ("ip", "nft", "nsenter", "unshare"))
-    return programs and subprocess.run(["unshare", "--net", "true"], check=False, capture_output=True).returncode == 0
+    if os.getuid() != 0 or not all(shutil.which(program) for program in ("ip", "nft", "nsenter", "unshare")):
+        return False
+    return subprocess.run(["unshare", "--net", "true"], check=False, capture_output=True).returncode == 0
 
-
-NEEDS_NAMESPACES = pytest.mark.skipif(
-    os.getuid() != 0 or not _possible(), reason="network namespaces need root, iproute2 and nftables"
-)
 
 # What is dropped on the way tells neither end: no reset, no "unreachable", as when a cable is pulled far away.
 FIREWALL = """
