@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -55,14 +59,22 @@ class Surfer:
         return page
 
 
-@asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+@contextmanager
+def chromium() -> Iterator[str]:
+    """A browser for all tests of a process, which takes longer to start than most of them to run; its address."""
+    assert CHROMIUM is not None
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = [CHROMIUM, "--headless", "--remote-debugging-port=0", f"--user-data-dir={profile}", *FLAGS]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:
-            yield browser
+            assert process.stderr is not None
+            said = (re.search(r"DevTools listening on (ws://\S+)", line) for line in process.stderr)
+            address = next(found[1] for found in said if found)
+            threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop it
+            yield address
         finally:
-            await browser.close()
+            process.terminate()
+            process.wait(10)
 
 
 @asynccontextmanager

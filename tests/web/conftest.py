@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,16 +11,14 @@ import pytest_asyncio
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "api"))
 
-from browsing import CHROMIUM, PASSWORD, Surfer, chromium, surfing
+from browsing import CHROMIUM, Surfer, chromium, surfing
 from hosting import opened
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, async_playwright
 from site_of import Site
+from visitors import OWNER, person
 
 from dialplane.config import Settings
-from dialplane.engine.keys import Role
 from dialplane.store.postgres import Database
-
-OWNER = "ana@example.org"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,22 +37,22 @@ async def site(database: Database, tmp_path: Path) -> AsyncIterator[Site]:
         yield opened_site
 
 
+@pytest.fixture(scope="session")
+def browser_address() -> Iterator[str]:
+    with chromium() as address:
+        yield address
+
+
 @pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as opened_browser:
-        yield opened_browser
+async def browser(browser_address: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        yield await playwright.chromium.connect_over_cdp(browser_address)
 
 
 @pytest_asyncio.fixture
 async def surfer(browser: Browser, site: Site) -> AsyncIterator[Surfer]:
     async with surfing(browser, site.url) as opened_surfer:
         yield opened_surfer
-
-
-async def person(site: Site, email: str = OWNER, role: Role = Role.OWNER, *, of: str = "default") -> None:
-    """Somebody who can sign in."""
-    token = await site.server.people.invite(site.organizations[of], role)
-    await site.server.people.join(token, email, PASSWORD, email.partition("@")[0].title())
 
 
 @pytest_asyncio.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from browsing import PASSWORD, Surfer
-from conftest import OWNER, person
 from playwright.async_api import Page
 from site_of import Site
+from visitors import OWNER, person
 
 from dialplane.engine.keys import Role
 from dialplane.errors import Conflict, NotFound

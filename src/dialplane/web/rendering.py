@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -48,6 +49,15 @@ def duration(seconds: float | None, *, empty: str = "–") -> str:
     return f"{whole // 86_400} d {hours} h" if hours else f"{whole // 86_400} d"
 
 
+def brief(seconds: float) -> str:
+    """0.0021 -> 2 ms, 0.4 -> 0.4 s, 65 -> 1 min 5 s"""
+    if math.isinf(seconds):
+        return "longer than was measured"
+    if seconds < 0.1:
+        return f"{1000 * seconds:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
+
+
 def number(value: float | None, *, empty: str = "–") -> str:
     """1234567 -> 1,234,567"""
     return empty if value is None else f"{value:,}"
@@ -71,7 +81,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"instant": instant, "duration": duration, "number": number, "words": words}
+    environment.filters |= {"instant": instant, "brief": brief, "duration": duration, "number": number, "words": words}
     environment.globals |= {"static": static, "percent": percent}
     return environment
 

@@ -11,7 +11,29 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from dialplane.api.application import build_api
-from dialplane.web import accounts, campaigns, live
+from dialplane.web import (
+    accounts,
+    agents,
+    calls,
+    campaign,
+    campaign_orders,
+    campaign_settings,
+    campaign_setup,
+    campaigns,
+    carriers,
+    contacts,
+    do_not_call,
+    keys,
+    live,
+    new_campaign,
+    numbers,
+    people,
+    rejects,
+    results,
+    settings,
+    system,
+    webhooks,
+)
 from dialplane.web.rendering import FOLDER, STATIC
 from dialplane.web.route import PageRoute, fault_page
 from dialplane.web.security import HEADERS
@@ -27,6 +49,38 @@ async def show_home() -> Response:
     return RedirectResponse("/campaigns", 303)
 
 
+# Where two of them could answer an address, the one that comes first does.
+ROUTERS = (
+    home,
+    *(
+        each.router
+        for each in (
+            accounts,
+            new_campaign,
+            campaign_setup,
+            rejects,
+            campaigns,
+            campaign,
+            campaign_orders,
+            campaign_settings,
+            contacts,
+            calls,
+            results,
+            live,
+            agents,
+            carriers,
+            numbers,
+            do_not_call,
+            webhooks,
+            keys,
+            people,
+            settings,
+            system,
+        )
+    ),
+)
+
+
 def build_site(server: Server) -> FastAPI:
     """The API with the pages beside it; it opens nothing and closes nothing of the server's."""
     app = build_api(server)
@@ -35,7 +89,7 @@ def build_site(server: Server) -> FastAPI:
 
 
 def add_pages(app: FastAPI) -> None:
-    for router in (home, accounts.router, campaigns.router, live.router):
+    for router in ROUTERS:
         app.include_router(router, include_in_schema=False)
     app.mount(STATIC, GZipMiddleware(Static(directory=FOLDER / "static"), minimum_size=1000))
     app.add_exception_handler(HTTPException, _unknown)

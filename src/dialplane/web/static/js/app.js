@@ -32,11 +32,32 @@
     dialog.showModal();
   }
 
+  // <input type="datetime-local" data-instant="starts_at" data-at="…Z">: shown in the reader's zone, sent as that field.
+  function showInstants(root) {
+    for (const input of root.querySelectorAll("input[data-at]")) {
+      const at = new Date(input.dataset.at);
+      if (!isNaN(at)) input.value = new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+      input.dataset.was = input.value;
+    }
+  }
+
+  function sendInstants(event) {
+    for (const input of event.target.querySelectorAll("input[data-instant]")) {
+      const name = input.dataset.instant;
+      const field = event.target.querySelector(`input[type=hidden][name="${name}"]`) || document.createElement("input");
+      const at = input.value === input.dataset.was ? input.dataset.at : input.value && new Date(input.value).toISOString();
+      Object.assign(field, { type: "hidden", name, value: at });
+      event.target.append(field);
+    }
+  }
+
   const lost = (is) => { document.getElementById("live-fault").hidden = !is; };
 
   document.addEventListener("submit", confirmFirst, true);
+  document.addEventListener("submit", sendInstants, true);
   document.addEventListener("htmx:after:swap", () => localTimes(document));
   document.addEventListener("htmx:sse:error", () => lost(true));
   document.addEventListener("htmx:sse:after:connection", () => lost(false));
   localTimes(document);
+  showInstants(document);
 })();
