@@ -146,6 +146,15 @@ async def test_a_window_is_closed_at_its_last_second(bench: Bench) -> None:
     assert starts[60] == START + timedelta(days=1)
 
 
+async def test_who_could_only_start_at_the_closing_is_called_on_the_next_day(bench: Bench) -> None:
+    """The pace gives them the very second at which the window closes."""
+    window = CallingWindow.parse("daily 09:00-09:45", "UTC")
+    campaign = await bench.completed(numbers(12), carrier=ALL_ANSWER, window=window, cps=1 / 300, max_lines=1)
+
+    days = [line.at.day for line in await bench.log(campaign) if line.event == "place"]
+    assert [days.count(START.day), days.count(START.day + 1)] == [9, 3]
+
+
 @pytest.mark.parametrize(
     ("night", "retried"),
     [

@@ -107,7 +107,7 @@ class Dispatcher:
             )
             for d in demands
         }
-        orders = await self._intend(turn, demands, taken, decision, sources, load)
+        orders, back_at = await self._intend(turn, demands, taken, decision, sources, load)
         for campaign_id, ours in taken.items():
             await turn.count_skipped(self._worker_id, campaign_id, DO_NOT_CALL, ours.skipped)
 
@@ -123,6 +123,7 @@ class Dispatcher:
         instants = [turn.now] if more else []
         instants += [d.step_at for d in decision.demands.values() if d.step_at is not None]
         instants += [starts.next_at - LEAD] if starts.next_at else []
+        instants += [at for at in back_at if at > turn.now]
         for campaign in running:
             rest = plan.resting(campaign, turn.now)
             instants += [rest.until] if rest and rest.until else sources[campaign.id].later_at
@@ -221,7 +222,8 @@ class Dispatcher:
         decision: plan.Decision,
         sources: Mapping[int, Sources],
         load: Load,
-    ) -> list[Order]:
+    ) -> tuple[list[Order], list[datetime]]:
+        """The orders that are committed with this turn, and when those who were claimed for nothing are due again."""
         intents: list[Intent] = []
         back: dict[int, tuple[int, datetime]] = {}
         tats: dict[str, datetime] = {}
@@ -264,7 +266,7 @@ class Dispatcher:
             else:
                 orders.append(replace(intent.order, attempt_id=attempt_id))
         await turn.put_back(back)
-        return orders
+        return orders, [at for _, at in back.values()]
 
 
 def _last_word(order: Order) -> datetime:
