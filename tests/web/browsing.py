@@ -80,7 +80,8 @@ def chromium() -> Iterator[str]:
 @asynccontextmanager
 async def surfing(browser: Browser, url: str, **options: object) -> AsyncIterator[Surfer]:
     """Raises AssertionError at the end where a page has complained, or asked another machine for something."""
-    context = await browser.new_context(**{"viewport": DESK, **options})
+    # Without motion: a colour on its way to another one is neither.
+    context = await browser.new_context(**{"viewport": DESK, "reduced_motion": "reduce", **options})
     surfer = Surfer(context, url)
     context.on("page", surfer._listen)
     try:

@@ -49,7 +49,7 @@ class Attempts:
         agent_ids: Sequence[int] | None = None,
     ) -> AttemptPage:
         """Of these campaigns and these agents; None is all of them, the hidden campaigns of single calls too."""
-        async with self._database.connection() as connection:
+        async with self._database.snapshot() as connection:  # or one that ends meanwhile would be among the open
             if campaign_ids is None:
                 everywhere = await rows(sql.campaigns_of_organization(connection, **self._of))
                 campaign_ids = [row["id"] for row in everywhere]
