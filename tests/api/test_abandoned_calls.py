@@ -47,7 +47,7 @@ async def test_what_is_not_understood_is_refused(site: Site, rule: dict[str, Any
 
 async def test_a_campaign_that_paused_itself_shows_how_many_and_which(site: Site) -> None:
     rule = AbandonRule(min_calls=5, pause=True)
-    campaign = await draft(site, numbers(8), carrier=SLOW, max_lines=5, abandon=rule)
+    campaign = await draft(site, numbers(40), carrier=SLOW, max_lines=5, abandon=rule)
     path = f"/campaign/{campaign}"
     await site.call("POST", f"{path}/start")
 

@@ -93,7 +93,7 @@ def test_definitions_that_make_no_sense(cli: Cli) -> None:
     city = cli.file("city.yaml", "greeting: Hello from {{city}}\n")
     typo = cli.file("typo.yaml", "greetings: Hello\n")
 
-    assert "broken.yaml, line 3" in refused(cli, ["run", contacts, "--agent", broken]).err
+    assert "broken.yaml (--agent), line 3" in refused(cli, ["run", contacts, "--agent", broken]).err
     assert "must be a mapping" in refused(cli, ["run", contacts, "--carrier", listed]).err
     assert "did you mean 'talk_seconds'" in refused(cli, ["run", contacts, "--carrier", unknown]).err
     assert "provider 'carrier-pigeon' is unknown" in refused(cli, ["run", contacts, "--carrier", other]).err

@@ -81,7 +81,7 @@ async def test_a_call_is_cut_off_once_its_processes_have_died_and_not_before(
             assert await stage.carrier.lookup(order) is Lookup.CANNOT_TELL  # its process may still come back
 
             os.kill(phone, signal.SIGKILL)
-            await until(lambda: not is_running(phone))
+            await until(lambda: marks.is_orphaned(name))  # its last thread takes the lock with it
 
             assert await stage.carrier.lookup(order) is Lookup.CUT_OFF
             assert await stage.carrier.lookup(order) is Lookup.CUT_OFF  # however often it is asked
