@@ -1,8 +1,9 @@
 # make run [CONTACTS=file.csv]   dial a file on the simulated carrier and write report.csv
-# make serve [PORT=8000]         the HTTP API, with a worker, on 127.0.0.1
+# make serve [PORT=8000]         the pages and the HTTP API, with a worker, on 127.0.0.1
 # make test                      all tests;  make lint: format, types, import direction
 # make nightly [SEEDS=5000] [SCALE=20]   thousands of simulated campaigns, and as many times longer a state machine
 # make bench [ONLY="refill fast"] [TABLE=docs/performance.md]   benchmarks as JSON lines, and as the table of a page
+# make pictures                  the pictures of the pages in docs/pictures
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,7 +21,7 @@ CLIENTS := vapi-3 vapi-1 dialnexa sippy
 # Where it is set, each of the hundreds of commands that tests run compiles the whole package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup run serve test nightly lint bench
+.PHONY: setup run serve test nightly lint bench pictures
 
 setup: $(VENV)/.core
 
@@ -48,6 +49,9 @@ nightly: $(VENV)/.test
 
 bench: setup
 	$(BIN)/python -m benchmarks $(if $(TABLE),--table $(TABLE)) $(ONLY)
+
+pictures: $(VENV)/.test
+	$(BIN)/python tests/web/pictures.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format

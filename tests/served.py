@@ -83,10 +83,10 @@ def data_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def serving(home: Path, *arguments: str) -> Iterator[Served]:
-    """A server on a free port, which has left in the end."""
+def serving(home: Path, *arguments: str, **variables: str) -> Iterator[Served]:
+    """A server on a free port, with these variables of the environment, which has left in the end."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("DIALPLANE_")}
-    env |= {"DIALPLANE_HOME": str(home), "DIALPLANE_API_KEY": KEY}
+    env |= {"DIALPLANE_HOME": str(home), "DIALPLANE_API_KEY": KEY, **variables}
     command = [str(EXECUTABLE), "serve", "--port", "0", *arguments]
     process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
@@ -102,10 +102,10 @@ def serving(home: Path, *arguments: str) -> Iterator[Served]:
         process.wait(DEADLINE_SECONDS)
 
 
-def until(holds: Callable[[], T], what: str) -> T:
+def until(holds: Callable[[], T], what: str, *, seconds: float = DEADLINE_SECONDS) -> T:
     """Ask until the answer is true; that answer."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + seconds
     while not (answer := holds()):
-        assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS} s: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.05)
     return answer

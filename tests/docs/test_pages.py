@@ -15,6 +15,7 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
+PICTURE = re.compile(r'\b(?:src|srcset)="([^"]+)"')
 CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
@@ -25,6 +26,17 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), path
         assert not anchor or anchor in set(anchors(target)), f"{path}#{anchor}"
+
+
+def test_pictures_are_there_and_none_is_left_over() -> None:
+    shown = {
+        (page.parent / path).resolve()
+        for page in PAGES
+        for path in PICTURE.findall(CODE.sub("", page.read_text(encoding="utf-8")))
+    }
+
+    assert shown == set((ROOT / "docs" / "pictures").glob("*.png"))
+    assert sum(path.stat().st_size for path in shown) < 4_000_000
 
 
 def anchors(page: Path) -> Iterator[str]:
