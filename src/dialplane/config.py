@@ -31,7 +31,8 @@ class Settings:
 
     database_pooler: whether the way to it leads through a pooler in transaction mode.
     api_key: a first key for the default organization. secret_key: signs links and encrypts passwords of carriers; None:
-    one that is made and kept in the data folder. public_url: how others reach the server, for links that it hands out.
+    one that is made and kept in the data folder. public_url: how others reach the server, for links that it hands out
+    and for carriers that tell of calls. worker_address: of this machine, where servers bring that to its workers.
     files_url: an object store such as s3://bucket/folder; None: the data folder.
     max_upload_bytes: of one contacts file. requests_per_second: of one API key; 0 is no limit.
     signup: whether a stranger may make an organization. examples: whether an organization begins with an example agent,
@@ -45,6 +46,7 @@ class Settings:
     api_key: str | None = None
     secret_key: str | None = None
     public_url: str | None = None
+    worker_address: str = "127.0.0.1"
     files_url: str | None = None
     max_upload_bytes: int = 1_000_000_000
     requests_per_second: float = 100
@@ -70,6 +72,7 @@ class Settings:
             api_key=env.get("DIALPLANE_API_KEY") or None,
             secret_key=secret_key,
             public_url=_web_address(env, "DIALPLANE_PUBLIC_URL"),
+            worker_address=env.get("DIALPLANE_WORKER_ADDRESS") or cls.worker_address,
             files_url=env.get("DIALPLANE_FILES_URL") or None,
             max_upload_bytes=int(_number(env, "DIALPLANE_MAX_UPLOAD_BYTES", cls.max_upload_bytes, least=1)),
             requests_per_second=_number(env, "DIALPLANE_REQUESTS_PER_SECOND", cls.requests_per_second, least=0),

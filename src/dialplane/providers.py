@@ -10,8 +10,10 @@ from dialplane.agents.assistant import ASSISTANT, AssistantAgent, is_assistant, 
 from dialplane.agents.script import sounds_of
 from dialplane.agents.scripted import ScriptedAgent
 from dialplane.agents.workflow import WorkflowAgent, is_graph, read_graph
+from dialplane.carriers.callbacks import Callbacks
 from dialplane.carriers.simulated import Profile, SimulatedCarrier
 from dialplane.carriers.sip import SipCarrier, Trunk
+from dialplane.carriers.twilio.account import Account
 from dialplane.core.screening import Check
 from dialplane.engine import agents
 from dialplane.engine.agents import Reading
@@ -19,16 +21,25 @@ from dialplane.errors import EnvironmentFault, Invalid
 from dialplane.ports import Agent, Candidate, Carrier, CarrierLimits, CheckFailed, Clock, Files, Screening
 from dialplane.store.postgres import Database
 
-SIMULATED, SIP = "simulated", "sip"
+SIMULATED, SIP, TWILIO = "simulated", "sip", "twilio"
 # Their configurations are kept; calls through them are for later versions.
-PLANNED = frozenset({"ari", "cloudonix", "plivo", "telnyx", "twilio", "vobiz", "vonage"})
+PLANNED = frozenset({"ari", "cloudonix", "plivo", "telnyx", "vobiz", "vonage"})
 SCRIPTED, WORKFLOW = "scripted", "workflow"
 
 
 def build_carrier(
-    provider: str, settings: Mapping[str, Any], clock: Clock, logs: Path, carrier_id: int, files: Files
+    provider: str,
+    settings: Mapping[str, Any],
+    clock: Clock,
+    logs: Path,
+    carrier_id: int,
+    files: Files,
+    callbacks: Callbacks | None = None,
 ) -> Carrier:
-    """The adapter for a provider. Raises Invalid for an unknown one, or for settings that it does not understand."""
+    """The adapter for a provider. Raises Invalid for an unknown one, or for settings that it does not understand.
+
+    callbacks: None without a public address.
+    """
     if provider == SIMULATED:
         return SimulatedCarrier(Profile.from_settings(settings), clock, logs, carrier_id)
     if provider == SIP:
@@ -36,13 +47,24 @@ def build_carrier(
         if clock.virtual:
             raise Invalid("a SIP trunk has no virtual clock: leave out --fast, or name the simulated carrier")
         return SipCarrier(trunk, settings, clock, files)
+    if provider == TWILIO:
+        account = Account.from_settings(settings).checked()
+        if clock.virtual:
+            raise Invalid("Twilio has no virtual clock: leave out --fast, or name the simulated carrier")
+        if callbacks is None or not callbacks.public_url.startswith("https://"):
+            raise Invalid(
+                "calls through Twilio need DIALPLANE_PUBLIC_URL, https://…: where Twilio reaches `dialplane serve`"
+            )
+        from dialplane.carriers.twilio.carrier import TwilioCarrier  # noqa: PLC0415  (a tenth of a second, as HTTP takes)
+
+        return TwilioCarrier(account, clock, files, callbacks)
     raise _unknown(provider)
 
 
 def _unknown(provider: str) -> Invalid:
     if provider in PLANNED:
         return Invalid(f"this version places no calls through {provider} yet")
-    return Invalid(f"provider '{provider}' is unknown; this version has: {SIMULATED}, {SIP}")
+    return Invalid(f"provider '{provider}' is unknown; this version has: {SIMULATED}, {SIP}, {TWILIO}")
 
 
 def carrier_limits(provider: str, settings: Mapping[str, Any]) -> CarrierLimits:
@@ -51,11 +73,15 @@ def carrier_limits(provider: str, settings: Mapping[str, Any]) -> CarrierLimits:
         return Profile.from_settings(settings).limits()
     if provider == SIP:
         return Trunk.from_settings(settings).limits()
+    if provider == TWILIO:
+        return Account.from_settings(settings).checked().limits()
     raise _unknown(provider)
 
 
 def kept_limits(provider: str, settings: Mapping[str, Any]) -> CarrierLimits:
-    """The same for a carrier that is only kept so far: the usual ones. Raises Invalid."""
+    """The same for a carrier that is only kept, or still lacks what its calls need. Raises Invalid."""
+    if provider == TWILIO:
+        return Account.from_settings(settings).limits()
     return CarrierLimits() if provider in PLANNED else carrier_limits(provider, settings)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from dialplane.agents.scripted import DEFAULT_DEFINITION
+from dialplane.carriers.callbacks import Callbacks
 from dialplane.carriers.simulated import (
     campaigns_with_logs,
     delete_logs,
@@ -111,6 +112,7 @@ class App:
     attempts: Attempts
     jobs: JobQueue
     carriers: OpenCarriers
+    callbacks: Callbacks | None
     telephony: Telephony
     caller_numbers: CallerNumbers
     single_calls: SingleCalls
@@ -146,6 +148,7 @@ class App:
             capacity=capacity,
             only=only,
             finished=finished,
+            address=self.callbacks.address if self.callbacks is not None else None,
         )
         self.carriers.listen(worker.calls.receive)
         return worker
@@ -241,6 +244,9 @@ class Server:
         self.files = open_files(settings.files_url, settings.files_folder)
         self.logs = logs
         self.sealer = Sealer(lambda: self.secrets)
+        # Who tells of calls needs somewhere to tell it; in virtual time nobody does.
+        reached = settings.public_url is not None and not clock.virtual
+        self.callbacks = Callbacks(str(settings.public_url), settings.worker_address) if reached else None
         self.carriers = OpenCarriers(database, clock, self.open_carrier)
         self.agents = LoadedAgents(database)
         self._apps: dict[int, App] = {}
@@ -277,6 +283,8 @@ class Server:
 
     async def close(self) -> None:
         await self.carriers.close()
+        if self.callbacks is not None:
+            await self.callbacks.close()
         if "sender" in self.__dict__:
             await self.sender.close()
         if "screening" in self.__dict__:
@@ -323,7 +331,7 @@ class Server:
             settings = self.sealer.opened(record.plain, record.sealed)
         except EnvironmentFault as fault:  # the fault of this carrier, and no reason for a worker to end
             raise Invalid(str(fault)) from fault
-        return build_carrier(record.provider, settings, self.clock, self.logs, record.id, self.files)
+        return build_carrier(record.provider, settings, self.clock, self.logs, record.id, self.files, self.callbacks)
 
     def _assemble(self, organization_id: int) -> App:
         database, clock = self.database, self.clock
@@ -349,6 +357,7 @@ class Server:
             attempts=Attempts(database, organization_id),
             jobs=JobQueue(database, organization_id),
             carriers=self.carriers,
+            callbacks=self.callbacks,
             telephony=telephony,
             caller_numbers=caller_numbers,
             single_calls=SingleCalls(

@@ -246,7 +246,8 @@ async def test_what_cannot_be_called_is_refused_with_the_reason(site: Site) -> N
         (
             body | {"telephony_configuration_id": planned["id"]},
             400,
-            "'Tw' is not ready for outbound calls. this version places no calls through twilio yet",
+            "'Tw' is not ready for outbound calls. calls through Twilio need DIALPLANE_PUBLIC_URL, https://…: "
+            "where Twilio reaches `dialplane serve`",
         ),
     ]
     async with working(site):

@@ -18,6 +18,7 @@ from dialplane.errors import Conflict, Invalid
 pytestmark = pytest.mark.asyncio
 
 CONFIGS = "/organizations/telephony-configs"
+NO_ADDRESS = "calls through Twilio need DIALPLANE_PUBLIC_URL, https://…: where Twilio reaches `dialplane serve`"
 TWILIO = {"provider": "twilio", "account_sid": "AC0123456789abcdef", "auth_token": "0123456789abcdef"}
 
 
@@ -69,7 +70,7 @@ async def test_another_provider_is_kept_and_is_not_ready(site: Site) -> None:
     config = await site.call("POST", CONFIGS, json={"name": "Twilio", "config": TWILIO})
 
     assert conforms(config, "TelephonyConfigurationDetail")["is_ready_for_outbound"] is False
-    assert config["outbound_blocked_reason"] == "this version places no calls through twilio yet"
+    assert config["outbound_blocked_reason"] == NO_ADDRESS
 
 
 OTHERS = [
@@ -296,7 +297,7 @@ async def test_there_is_nothing_to_choose_without_a_configuration(site: Site) ->
 async def test_what_is_not_ready_is_not_chosen_and_says_why(site: Site) -> None:
     telephony = site.server.of(site.organizations["default"]).telephony
     twilio = await site.call("POST", CONFIGS, json={"name": "Tw", "config": TWILIO})
-    text = "^'Tw' is not ready for outbound calls. this version places no calls through twilio yet$"
+    text = f"^'Tw' is not ready for outbound calls. {NO_ADDRESS}$"
 
     with pytest.raises(Conflict, match=text):
         await telephony.choose(twilio["id"])

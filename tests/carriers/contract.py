@@ -169,3 +169,50 @@ class CarrierContract:
     @pytest.mark.asyncio
     async def test_hanging_up_a_call_that_nobody_knows_is_ignored(self, stage: Stage) -> None:
         await stage.carrier.hang_up(uuid4())
+
+    @pytest.mark.asyncio
+    async def test_who_asks_about_a_call_in_progress_is_told_of_it_from_then_on(self, stage: Stage) -> None:
+        order = stage.order(Disposition.ANSWERED)
+        await stage.carrier.place(order)
+
+        assert await stage.carrier.lookup(order) is Lookup.KNOWN
+        await stage.run_until_over()
+
+        assert stage.heard.end(order).disposition is Disposition.ANSWERED
+
+    @pytest.mark.asyncio
+    async def test_a_call_that_is_hung_up_twice_and_after_its_end_ends_once(self, stage: Stage) -> None:
+        order = stage.order(Disposition.ANSWERED)
+        await stage.carrier.place(order)
+
+        await stage.carrier.hang_up(order.attempt_uuid)
+        await stage.carrier.hang_up(order.attempt_uuid)
+        await stage.run(0.3)
+        await stage.carrier.hang_up(order.attempt_uuid)
+        await stage.run(0.3)
+
+        assert stage.heard.kinds(order).count("Ended") == 1
+
+    @pytest.mark.asyncio
+    async def test_an_end_that_is_told_again_is_the_same(self, stage: Stage) -> None:
+        order = stage.order(Disposition.BUSY)
+        await stage.carrier.place(order)
+        await stage.run_until_over()
+
+        for _ in range(2):
+            assert await stage.carrier.lookup(order) is Lookup.KNOWN
+        await stage.run(0.01)
+
+        ends = {event for event in stage.heard.of(order) if isinstance(event, Ended)}
+        assert len(ends) == 1
+
+    @pytest.mark.asyncio
+    async def test_a_carrier_may_be_closed_with_a_call_in_progress_and_then_tells_nothing(self, stage: Stage) -> None:
+        order = stage.order(Disposition.ANSWERED)
+        await stage.carrier.place(order)
+        await stage.carrier.close()
+        stage.heard.events.clear()
+
+        await stage.run_until_over()
+
+        assert stage.heard.of(order) == []

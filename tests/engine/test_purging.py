@@ -248,7 +248,7 @@ async def placed(bench: Bench, campaign_id: int) -> bool:
 async def test_workers_that_were_killed_are_forgotten_after_a_day(live: Bench) -> None:
     for _ in range(2):
         async with live.app.database.connection() as connection:
-            await sql.beat(connection, worker_id=uuid4(), host="h", pid=1, now=None)
+            await sql.beat(connection, worker_id=uuid4(), host="h", pid=1, address=None, now=None)
     await aged(live, "worker", "heartbeat_at", 2, "id = (SELECT min(id::text)::uuid FROM worker)")
 
     await purged(live)

@@ -446,7 +446,7 @@ async def test_a_carrier_that_cannot_list_its_calls_is_named(vault: Vault) -> No
     restored = await vault.restores()
 
     assert list(restored.forgetful) == ["our trunk"]
-    assert "twilio" in restored.forgetful["our trunk"]
+    assert "Twilio" in restored.forgetful["our trunk"]
 
 
 # --- events and webhooks --------------------------------------------------------------------------
@@ -527,7 +527,7 @@ async def test_an_installation_in_which_a_worker_is_at_work_is_left_alone(vault:
     await vault.bench.draft(numbers(1))
     await vault.backs_up()
     async with vault.other.connection() as connection:
-        await sql.beat(connection, worker_id=uuid4(), host="here", pid=1, now=None)
+        await sql.beat(connection, worker_id=uuid4(), host="here", pid=1, address=None, now=None)
 
     with pytest.raises(Conflict, match="1 worker at work in this database: stop them first"):
         await vault.restores()

@@ -435,7 +435,7 @@ async def test_a_worker_that_goes_silent_in_real_time_loses_its_calls_to_another
     campaign = await live.started([ANSWERED], carrier=carrier)
     order = await abandoned(live, placed=True)
     async with live.app.database.connection() as connection:
-        await sql.beat(connection, worker_id=DEAD, host="h", pid=1, now=START)
+        await sql.beat(connection, worker_id=DEAD, host="h", pid=1, address=None, now=START)
         assert DEAD not in {r["id"] for r in await rows(sql.live_workers(connection, silent=timedelta(seconds=5)))}
 
     async with live.working():
@@ -474,7 +474,7 @@ async def test_a_worker_that_lives_keeps_its_calls(live: Bench) -> None:
     campaign = await live.started([ANSWERED], carrier={"ring_seconds": 1, "talk_seconds": 1})
     await abandoned(live, placed=True)
     async with live.app.database.connection() as connection:
-        await sql.beat(connection, worker_id=DEAD, host="h", pid=1, now=None)
+        await sql.beat(connection, worker_id=DEAD, host="h", pid=1, address=None, now=None)
 
     async with live.working():
         await asyncio.sleep(1.5)

@@ -105,7 +105,7 @@ async def test_a_recording_that_flac_cannot_take_is_kept_as_wav(
     def full(*_: Path) -> None:
         raise FlacFailed("No space left on device")
 
-    monkeypatch.setattr("dialplane.carriers.sip.sound_files.encode", full)
+    monkeypatch.setattr("dialplane.carriers.sound_files.encode", full)
     async with person() as called:
         stage = trunk_to(called.trunk | {"recording_format": "flac"})
         order, line = await stage.answered()

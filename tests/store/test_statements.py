@@ -47,6 +47,7 @@ NO_TENANT = {
     "reserve_campaign_id",
     "set_sequence",
     "tables_among",
+    "worker_address",
     "workers",
 }
 # It names the organization as a value: in a condition, or as the first column of what it writes.

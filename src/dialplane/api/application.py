@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from dialplane import __version__
 from dialplane.api import (
+    callbacks,
     campaign_log,
     contacts,
     do_not_call,
@@ -89,6 +90,7 @@ def build_routes() -> FastAPI:
     add_handlers(app)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(callbacks.router)
     api = APIRouter(prefix=API, route_class=Route, responses=ERRORS)
     api.include_router(files.router)
     api.include_router(uploads.router)

@@ -1,4 +1,4 @@
-"""Files between a carrier and its SIP processes: recordings on their way out, sounds on their way in."""
+"""Files of calls with sound on this machine: recordings on their way out, sounds on their way in."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SoundFiles:
         return await asyncio.to_thread(self._kept, order)
 
     def _kept(self, order: Order) -> str:
-        path = self._recording(order)
+        path = self.recording(order)
         if self._as_flac:
             try:
                 encode(path, path.with_suffix(FLAC))
@@ -48,11 +48,12 @@ class SoundFiles:
         return key
 
     async def drop_recording(self, order: Order) -> None:
-        path = self._recording(order)
+        path = self.recording(order)
         for each in (path, path.with_suffix(FLAC)):
             await asyncio.to_thread(each.unlink, missing_ok=True)
 
-    def _recording(self, order: Order) -> Path:
+    def recording(self, order: Order) -> Path:
+        """Where it is written while the call runs."""
         return self.folder / f"{order.attempt_uuid}.wav"
 
     async def sound(self, organization_id: int, name: str) -> Path:

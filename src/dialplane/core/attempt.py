@@ -55,6 +55,7 @@ class Order:
     send_at, send_before: the engine's clock; the call goes out in [send_at, send_before) or not at all.
     spacing: seconds that must lie between this start and the one before it, by the scope that shares the limit.
     check: what must be asked before it goes out. recording: whether the call is recorded, if its carrier does that.
+    carrier_call_id: the carrier's own name of it, where it has been placed and that is known.
     """
 
     organization_id: int
@@ -75,6 +76,7 @@ class Order:
     limits: CallLimits = CallLimits()
     check: Check | None = None
     recording: Recording = field(default_factory=Recording)
+    carrier_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -285,4 +285,5 @@ def _order(row: Row) -> Order:
         send_before=row["send_before"],
         limits=call_limits(row),
         recording=recording(row["recorded"]),
+        carrier_call_id=row["carrier_call_id"],
     )

@@ -55,6 +55,7 @@ class Worker:
     """Any number of these, in any number of processes, dial the same campaigns.
 
     capacity: the most lines that this one uses. finished: asked whenever it is idle; True ends `run`.
+    address: where servers bring what carriers tell of its calls.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Worker:
         only: Only | None = None,
         finished: Callable[[], Awaitable[bool]] | None = None,
         worker_id: UUID | None = None,
+        address: str | None = None,
     ) -> None:
+        self._address = address
         self.worker_id = worker_id or uuid4()
         self._database = database
         self._clock = clock
@@ -297,7 +300,14 @@ class Worker:
         if self._clock.virtual or (self._beat_at is not None and self._beat_at > self._clock.now()):
             return
         async with self._database.connection() as connection:
-            await sql.beat(connection, worker_id=self.worker_id, host=socket.gethostname(), pid=os.getpid(), now=None)
+            await sql.beat(
+                connection,
+                worker_id=self.worker_id,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                address=self._address,
+                now=None,
+            )
             unwanted = await rows(sql.calls_to_hang_up(connection, worker_id=self.worker_id))
         for row in unwanted:
             self.calls.hang_up(row["uuid"])

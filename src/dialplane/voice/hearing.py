@@ -61,9 +61,10 @@ class Listener:
         if self._settings.engine != POCKETSPHINX:
             return await self._transcribed(sound)
         async with self._one_at_a_time:
-            return await asyncio.to_thread(self._recognised, sound, tuple(expected))
+            return await asyncio.to_thread(self.recognised, sound, tuple(expected))
 
-    def _recognised(self, sound: bytes, expected: tuple[str, ...]) -> str:
+    def recognised(self, sound: bytes, expected: tuple[str, ...]) -> str:
+        """By pocketsphinx, which lets nothing else run meanwhile."""
         from pocketsphinx import Decoder  # noqa: PLC0415
 
         if self._decoder is None:

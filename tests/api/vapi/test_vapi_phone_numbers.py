@@ -64,11 +64,14 @@ async def test_a_twilio_number_is_kept_with_its_credentials_masked(site: Site) -
     assert number["provider"] == "twilio"
     assert number["twilioAccountSid"] == "••••1234"
     assert "twilioAuthToken" not in number
-    assert number["warnings"] == ["no call can be placed from it yet: this version places no calls through twilio yet"]
+    assert number["warnings"] == [
+        "no call can be placed from it yet: calls through Twilio need DIALPLANE_PUBLIC_URL, https://…: "
+        "where Twilio reaches `dialplane serve`"
+    ]
     second = await created(vapi, **TWILIO | {"number": "+14155550124"})
     assert second["credentialId"] == number["credentialId"], "one carrier for one account"
     message = await vapi.refused("POST", "/campaign", 400, json=await vapi.least(ANSWERED, phoneNumberId=number["id"]))
-    assert "this version places no calls through twilio yet" in message
+    assert "calls through Twilio need DIALPLANE_PUBLIC_URL" in message
     carriers = (await site.call("GET", "/organizations/telephony-configs"))["configurations"]
     assert [(carrier["name"], carrier["provider"]) for carrier in carriers][1:] == [("Twilio 1234", "twilio")]
 

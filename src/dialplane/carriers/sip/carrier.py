@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from importlib.util import find_spec
 from typing import Any, Final
 from uuid import UUID
@@ -16,17 +15,18 @@ from uuid import UUID
 import structlog
 
 from dialplane.carriers.sip import marks
+from dialplane.carriers.sip.call import SipCall, SipLine
 from dialplane.carriers.sip.failover import Way, by_preference, has_been_silent, is_trunk_fault
 from dialplane.carriers.sip.options import answers_options
 from dialplane.carriers.sip.outcomes import Closed, cause_of, disposition_of
 from dialplane.carriers.sip.phones import Phone, Phones, Told
-from dialplane.carriers.sip.sound_files import SoundFiles
 from dialplane.carriers.sip.trunk import Trunk, settings_of_each
+from dialplane.carriers.sound_files import SoundFiles
 from dialplane.core.attempt import Order
 from dialplane.core.disposition import REFUSALS, Disposition
 from dialplane.core.recording import RecordingMode
 from dialplane.errors import CarrierRefused, CarrierUnavailable, PlacementUnknown
-from dialplane.ports import Answered, CallEvent, Clock, Ended, Files, HungUp, Line, Lookup, Ringing
+from dialplane.ports import Answered, CallEvent, Clock, Ended, Files, HungUp, Lookup, Ringing
 from dialplane.voice.settings import FLITE, POCKETSPHINX
 
 ATTEMPT_HEADER: Final = "X-Dialplane-Attempt"
@@ -34,41 +34,6 @@ SPARE_SECONDS: Final = 0.5  # of the time for sending; a trunk that refuses does
 ENDS_KEPT: Final = 1000
 
 log = structlog.get_logger()
-
-
-class AgentFailed(Exception):
-    """Speech could not be made, or not be understood."""
-
-
-@dataclass(eq=False, slots=True)
-class SipCall:
-    """A call of this process. first: set when the trunk has said anything; ended_by_us: why, if it was us.
-
-    ways: which could still be asked. failed: how the last one failed, and what `place` raises then, until the next one
-    is asked. held: events that wait for `place` to return. is_over: only its end is still to be told.
-    """
-
-    order: Order
-    ways: list[Way]
-    way: Way
-    phone: Phone
-    first: asyncio.Future[None]
-    failed: tuple[Closed, Exception | None] | None = None
-    call_id: str = ""
-    placed_at: datetime | None = None
-    ringing_at: datetime | None = None
-    answered_at: datetime | None = None
-    first_word_seconds: float | None = None
-    ended_by_us: Disposition | None = None
-    is_placing: bool = True
-    is_over: bool = False
-    held: list[CallEvent] = field(default_factory=list)
-    alarm: Callable[[], None] = lambda: None
-    asked: dict[int, asyncio.Future[Told]] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return str(self.order.attempt_uuid)
 
 
 class SipCarrier:
@@ -83,12 +48,11 @@ class SipCarrier:
             for each, alone in zip((trunk, *trunk.others), settings_of_each(settings), strict=True)
         ]
         self._clock = clock
-        self.sound_files = SoundFiles(files, as_flac=trunk.recording_format == "flac")
+        self._sound_files = SoundFiles(files, as_flac=trunk.recording_format == "flac")
         self._calls: dict[str, SipCall] = {}
         self._ends: OrderedDict[str, Ended] = OrderedDict()  # of the latest calls, for who asks once more
         self._finishing: set[asyncio.Task[None]] = set()
         self._receive: Callable[[CallEvent], None] = lambda _: None
-        self._numbers = itertools.count(1)
 
     def listen(self, receive: Callable[[CallEvent], None]) -> None:
         self._receive = receive
@@ -161,8 +125,8 @@ class SipCarrier:
                 "from": call.order.from_number,
                 "to": way.trunk.address(call.order.to_number),
                 "headers": self._headers(call.order, way.trunk),
-                "folder": str(self.sound_files.folder),
-                "record": self.is_recorded(call.order),
+                "folder": str(self._sound_files.folder),
+                "record": self._is_recorded(call.order),
                 "announced": call.order.recording.mode is RecordingMode.ANNOUNCED,
             }
         )
@@ -197,12 +161,12 @@ class SipCarrier:
         if call.ringing_at is not None:
             self._receive(Ringing(attempt_uuid=uuid, at=call.ringing_at))
         if call.answered_at is not None:
-            self._receive(Answered(attempt_uuid=uuid, at=call.answered_at, line=SipLine(self, call)))
+            self._receive(Answered(attempt_uuid=uuid, at=call.answered_at, line=self._line(call)))
         return Lookup.KNOWN
 
     async def hang_up(self, attempt_uuid: UUID) -> None:
         if (call := self._calls.get(str(attempt_uuid))) is not None:
-            self._end(call, Disposition.CANCELED)
+            call.end(Disposition.CANCELED)
 
     async def close(self) -> None:
         """Sound and signalling are ours, so that calls in progress cannot go on: they are hung up, and told."""
@@ -212,40 +176,17 @@ class SipCarrier:
         await asyncio.gather(*(way.phones.close() for way in self._ways))
         await asyncio.gather(*self._finishing)
         self._receive = lambda _: None
-        await self.sound_files.close()
+        await self._sound_files.close()
 
-    def is_recorded(self, order: Order) -> bool:
+    def _is_recorded(self, order: Order) -> bool:
         return self._records and order.recording.mode is not RecordingMode.OFF
 
-    # --- asking ----------------------------------------------------------------------------------------------
-
-    async def ask(self, call: SipCall, order: Mapping[str, Any]) -> Told:
-        """Raises HungUp, AgentFailed."""
-        if call.is_over:
-            raise HungUp
-        number = next(self._numbers)
-        answer = call.asked[number] = asyncio.get_running_loop().create_future()
-        call.phone.send({**order, "call": call.name, "id": number})
-        try:
-            told: Told = await answer
-        finally:
-            del call.asked[number]
-        if told["told"] == "failed":
-            raise AgentFailed(told["why"])
-        return told
-
-    def _end(self, call: SipCall, why: Disposition) -> None:
-        if not call.is_over:
-            call.ended_by_us = call.ended_by_us or why
-            call.phone.send({"do": "hang_up", "call": call.name})
-
-    def end(self, call: SipCall) -> None:
-        """The agent is done."""
-        self._end(call, Disposition.ANSWERED)
+    def _line(self, call: SipCall) -> SipLine:
+        return SipLine(call, self._sound_files, is_recorded=self._is_recorded(call.order))
 
     def _alarm(self, call: SipCall, seconds: float, why: Disposition) -> Callable[[], None]:
         at = self._clock.now() + timedelta(seconds=seconds)
-        return self._clock.call_at(at, lambda: self._end(call, why))
+        return self._clock.call_at(at, lambda: call.end(why))
 
     def _headers(self, order: Order, trunk: Trunk) -> dict[str, str]:
         headers = {**trunk.headers, ATTEMPT_HEADER: str(order.attempt_uuid)}
@@ -275,7 +216,7 @@ class SipCarrier:
                 call.alarm()
                 call.alarm = self._alarm(call, self.limits.max_call_seconds, Disposition.ANSWERED)
                 self._first(call)
-                self._tell(call, Answered(attempt_uuid=uuid, at=now, line=SipLine(self, call)))
+                self._tell(call, Answered(attempt_uuid=uuid, at=now, line=self._line(call)))
             case "closed":
                 if told["fault"]:
                     self._not_kept(call, told["fault"])
@@ -349,8 +290,8 @@ class SipCarrier:
         """Told once its recording is kept."""
         if recorded:
             ended = replace(ended, recording=await self._kept_recording(call))
-        if self.is_recorded(call.order):
-            await self.sound_files.drop_recording(call.order)
+        if self._is_recorded(call.order):
+            await self._sound_files.drop_recording(call.order)
         marks.forget(call.name)
         del self._calls[call.name]
         self._ends[call.name] = ended
@@ -360,7 +301,7 @@ class SipCarrier:
 
     async def _kept_recording(self, call: SipCall) -> str:
         try:
-            return await self.sound_files.keep_recording(call.order)
+            return await self._sound_files.keep_recording(call.order)
         except Exception as fault:
             # The call has been made, and what came of it must be told whatever the disk says.
             self._not_kept(call, str(fault))
@@ -420,38 +361,3 @@ def missing(trunk: Trunk) -> str | None:
 
 async def _finished(finish: asyncio.Task[None]) -> None:
     await finish
-
-
-class SipLine(Line):
-    """Implements ports.Line."""
-
-    def __init__(self, carrier: SipCarrier, call: SipCall) -> None:
-        self._carrier = carrier
-        self._call = call
-
-    @property
-    def first_word_seconds(self) -> float | None:
-        return self._call.first_word_seconds
-
-    async def say(self, text: str, sound: str | None = None) -> float:
-        files, organization_id = self._carrier.sound_files, self._call.order.organization_id
-        path = None if sound is None else str(await files.sound(organization_id, sound))
-        told = await self._carrier.ask(self._call, {"do": "say", "text": text, "sound": path})
-        return float(told["at"])
-
-    async def announce(self, text: str) -> float | None:
-        if not self._carrier.is_recorded(self._call.order):
-            return None
-        told = await self._carrier.ask(self._call, {"do": "announce", "text": text})
-        return float(told["at"])
-
-    async def hear(self, expected: tuple[str, ...] = ()) -> tuple[str, float] | None:
-        told = await self._carrier.ask(self._call, {"do": "hear", "expected": list(expected)})
-        return None if told["text"] is None else (told["text"], float(told["at"]))
-
-    async def transfer(self, to_number: str) -> bool:
-        told = await self._carrier.ask(self._call, {"do": "transfer", "to": to_number})
-        return bool(told["done"])
-
-    async def hang_up(self) -> None:
-        self._carrier.end(self._call)

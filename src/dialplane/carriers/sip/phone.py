@@ -18,18 +18,14 @@ import traceback
 from collections import defaultdict
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Final, cast
 
 from baresip import (
     Account,
-    AudioNotActive,
-    AudioRestarted,
     BaresipError,
     Call,
-    CallAudio,
     CommandTimeout,
     Config,
     Event,
@@ -40,11 +36,10 @@ from baresip import (
 )
 
 from dialplane.carriers.sip import marks, trust
+from dialplane.carriers.sip.talk import Line, StackAudio, Talk
 from dialplane.carriers.sip.trunk import Trunk
-from dialplane.voice.hearing import HearingFailed, Listener
 from dialplane.voice.recording import Recording
 from dialplane.voice.sound import FRAME_SECONDS, CallSound, Gone
-from dialplane.voice.speech import Speaker, SpeechFailed, recorded
 
 SOUNDLESS_SECONDS: Final = 3.0  # from the answer on; then it has agreed on no sound
 NO_RESPONSE_SECONDS: Final = 33.0  # the stack itself gives up after 32 (RFC 3261, timer B) unless something has come
@@ -55,58 +50,13 @@ TRANSFERRED: Final = "Call transfered"  # the stack's own words, and below ours
 HANDED_OVER: Final = "transferred to another number"
 
 
-@dataclass(slots=True)
-class Line:
-    """A call here, and its sound once it is answered. unwanted: it is to be hung up as soon as that can be said.
-
-    transfer: who waits to hear that it has been handed over.
-    """
-
-    name: str
-    recording: Path | None
-    announced: bool
-    call: Call | None = None
-    dialled_at: float = 0.0
-    has_rung: bool = False
-    unwanted: bool = False
-    soundless: bool = False
-    mark: int | None = None
-    transfer: int | None = None
-    audio: StackAudio | None = None
-    sound: CallSound | None = None
-
-
-class StackAudio:
-    """Implements voice.sound.Audio: while the stack has no sound on this call, it is silent. has_been: it had some."""
-
-    def __init__(self, audio: CallAudio) -> None:
-        self._audio = audio
-        self.has_been = False
-
-    def read(self, max_bytes: int) -> bytes:
-        with suppress(AudioNotActive, AudioRestarted):
-            came: bytes = self._audio.read(max_bytes)
-            self.has_been = True
-            return came
-        return b""
-
-    def write(self, pcm: bytes) -> None:
-        with suppress(AudioNotActive, AudioRestarted):
-            self._audio.write(pcm)
-
-    def flush_tx(self) -> None:
-        with suppress(AudioNotActive, AudioRestarted):
-            self._audio.flush_tx()
-
-
 class Phone:
     def __init__(self, trunk: Trunk, runtime: Runtime) -> None:
         self._trunk = trunk
         self._runtime = runtime
-        self._speaker = Speaker(trunk.speech)
-        self._listener = Listener(trunk.hearing)
         self._agents: dict[str, asyncio.Task[UserAgent]] = {}  # SIP identities, by the number that is shown
         self._lines: dict[str, Line] = {}
+        self._talk = Talk(trunk, self._lines, tell)
         self._by_handle: dict[int, Line] = {}
         self._early: defaultdict[int, list[StackEvent]] = defaultdict(list)
         self._dialling = 0
@@ -119,9 +69,9 @@ class Phone:
         does = {
             "dial": self._dial,
             "hang_up": self._hang_up,
-            "say": self._say,
-            "announce": self._announce,
-            "hear": self._hear,
+            "say": self._talk.say,
+            "announce": self._talk.announce,
+            "hear": self._talk.hear,
             "transfer": self._transfer,
         }[order["do"]]
         self._spawn(does(order))
@@ -279,7 +229,7 @@ class Phone:
             await line.call.hangup()
 
     async def _transfer(self, order: Mapping[str, Any]) -> None:
-        await self._answer(order, self._handed_over(order["call"], order["to"], order["id"]))
+        await self._talk.answer(order, self._handed_over(order["call"], order["to"], order["id"]))
 
     async def _handed_over(self, name: str, number: str, asked: int) -> dict[str, Any]:
         line = self._lines.get(name)
@@ -296,54 +246,7 @@ class Phone:
             line.transfer = None
         return {"told": "transferred", "done": True}  # which it has been told: this one comes after the end
 
-    # --- sound -----------------------------------------------------------------------------------------------
-
-    async def _say(self, order: Mapping[str, Any]) -> None:
-        await self._answer(order, self._said(order["call"], order["text"], order["sound"]))
-
-    async def _said(self, name: str, text: str, sound: str | None) -> dict[str, Any]:
-        if sound is None:
-            pcm = await self._speaker.spoken(text)
-        else:
-            pcm = await asyncio.to_thread(recorded, Path(sound))
-        return {"told": "said", "at": await self._sound(name).say(pcm)}
-
-    async def _announce(self, order: Mapping[str, Any]) -> None:
-        await self._answer(order, self._announced(order["call"], order["text"]))
-
-    async def _announced(self, name: str, text: str) -> dict[str, Any]:
-        pcm = await self._speaker.spoken(text)
-        return {"told": "said", "at": await self._sound(name).announce(pcm)}
-
-    async def _hear(self, order: Mapping[str, Any]) -> None:
-        await self._answer(order, self._heard(order["call"], order["expected"]))
-
-    async def _heard(self, name: str, expected: list[str]) -> dict[str, Any]:
-        heard = await self._sound(name).hear(self._trunk.hearing.silence_seconds)
-        if heard is None:
-            return {"told": "heard", "text": None, "at": 0.0}
-        said, at = heard
-        text = said if isinstance(said, str) else await self._listener.understood(said, expected)
-        return {"told": "heard", "text": text, "at": at}
-
-    async def _answer(self, order: Mapping[str, Any], work: Coroutine[Any, Any, dict[str, Any]]) -> None:
-        try:
-            answer = await work
-        except Gone:
-            answer = {"told": "gone"}
-        except (SpeechFailed, HearingFailed) as fault:
-            answer = {"told": "failed", "why": str(fault)}
-        except Exception as fault:
-            # Whoever asked waits for an answer, and somebody for a voice.
-            traceback.print_exc()
-            answer = {"told": "failed", "why": repr(fault)}
-        tell(call=order["call"], id=order["id"], **answer)
-
-    def _sound(self, name: str) -> CallSound:
-        line = self._lines.get(name)
-        if line is None or line.sound is None:
-            raise Gone
-        return line.sound
+    # --- time ------------------------------------------------------------------------------------------------
 
     async def pump(self) -> None:
         """Every 20 ms all calls. What comes late is made up for, so that no call drifts."""

@@ -223,14 +223,21 @@ WHERE a.organization_id = :organization_id AND a.id = :attempt_id;
 -- name: organizations_with_calls()
 SELECT DISTINCT organization_id FROM attempt WHERE ended_at IS NULL;
 
--- name: beat(worker_id, host, pid, now)!
-INSERT INTO worker (id, host, pid, started_at, heartbeat_at)
-SELECT :worker_id, :host, :pid, t.at, t.at FROM (SELECT coalesce(:now::timestamptz, statement_timestamp()) AS at) AS t
+-- name: beat(worker_id, host, pid, address, now)!
+INSERT INTO worker (id, host, pid, address, started_at, heartbeat_at)
+SELECT :worker_id, :host, :pid, :address, t.at, t.at FROM (SELECT coalesce(:now::timestamptz, statement_timestamp()) AS at) AS t
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at;
 
 -- name: live_workers(silent)
 -- Workers heard of within the last `silent` (an interval).
 SELECT id FROM worker WHERE heartbeat_at > statement_timestamp() - :silent::interval;
+
+-- name: worker_of_attempt(organization_id, uuid)$
+-- Who has the call, or had it last.
+SELECT worker_id FROM attempt WHERE organization_id = :organization_id AND uuid = :uuid;
+
+-- name: worker_address(worker_id)$
+SELECT address FROM worker WHERE id = :worker_id;
 
 -- name: leave(worker_id)!
 DELETE FROM worker WHERE id = :worker_id;

@@ -1,0 +1,111 @@
+"""A call over a trunk: what is known of it, and the conversation that an agent holds on it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from dialplane.carriers.sip.failover import Way
+from dialplane.carriers.sip.outcomes import Closed
+from dialplane.carriers.sip.phones import Phone, Told
+from dialplane.carriers.sound_files import SoundFiles
+from dialplane.core.attempt import Order
+from dialplane.core.disposition import Disposition
+from dialplane.ports import CallEvent, HungUp, Line
+
+
+class AgentFailed(Exception):
+    """Speech could not be made, or not be understood."""
+
+
+@dataclass(eq=False, slots=True)
+class SipCall:
+    """A call of this process. first: set when the trunk has said anything; ended_by_us: why, if it was us.
+
+    ways: which could still be asked. failed: how the last one failed, and what `place` raises then, until the next one
+    is asked. held: events that wait for `place` to return. is_over: only its end is still to be told.
+    """
+
+    order: Order
+    ways: list[Way]
+    way: Way
+    phone: Phone
+    first: asyncio.Future[None]
+    failed: tuple[Closed, Exception | None] | None = None
+    call_id: str = ""
+    placed_at: datetime | None = None
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+    first_word_seconds: float | None = None
+    ended_by_us: Disposition | None = None
+    is_placing: bool = True
+    is_over: bool = False
+    held: list[CallEvent] = field(default_factory=list)
+    alarm: Callable[[], None] = lambda: None
+    asked: dict[int, asyncio.Future[Told]] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=partial(itertools.count, 1))
+
+    @property
+    def name(self) -> str:
+        return str(self.order.attempt_uuid)
+
+    async def ask(self, order: Mapping[str, Any]) -> Told:
+        """What its process answers. Raises HungUp, AgentFailed."""
+        if self.is_over:
+            raise HungUp
+        number = next(self._numbers)
+        answer = self.asked[number] = asyncio.get_running_loop().create_future()
+        self.phone.send({**order, "call": self.name, "id": number})
+        try:
+            told: Told = await answer
+        finally:
+            del self.asked[number]
+        if told["told"] == "failed":
+            raise AgentFailed(told["why"])
+        return told
+
+    def end(self, why: Disposition) -> None:
+        if not self.is_over:
+            self.ended_by_us = self.ended_by_us or why
+            self.phone.send({"do": "hang_up", "call": self.name})
+
+
+class SipLine(Line):
+    """Implements ports.Line."""
+
+    def __init__(self, call: SipCall, sound_files: SoundFiles, *, is_recorded: bool) -> None:
+        self._call = call
+        self._sound_files = sound_files
+        self._is_recorded = is_recorded
+
+    @property
+    def first_word_seconds(self) -> float | None:
+        return self._call.first_word_seconds
+
+    async def say(self, text: str, sound: str | None = None) -> float:
+        organization_id = self._call.order.organization_id
+        path = None if sound is None else str(await self._sound_files.sound(organization_id, sound))
+        told = await self._call.ask({"do": "say", "text": text, "sound": path})
+        return float(told["at"])
+
+    async def announce(self, text: str) -> float | None:
+        if not self._is_recorded:
+            return None
+        told = await self._call.ask({"do": "announce", "text": text})
+        return float(told["at"])
+
+    async def hear(self, expected: tuple[str, ...] = ()) -> tuple[str, float] | None:
+        told = await self._call.ask({"do": "hear", "expected": list(expected)})
+        return None if told["text"] is None else (told["text"], float(told["at"]))
+
+    async def transfer(self, to_number: str) -> bool:
+        told = await self._call.ask({"do": "transfer", "to": to_number})
+        return bool(told["done"])
+
+    async def hang_up(self) -> None:
+        self._call.end(Disposition.ANSWERED)
