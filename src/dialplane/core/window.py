@@ -132,7 +132,10 @@ class CallingWindow:
     @property
     def hours(self) -> str:
         """The slots as `parse` reads them: 'mon-fri 09:00-17:00, sat 10:00-14:00'; "" for none."""
-        return ", ".join(f"{_days(slot.days)} {_hours(slot)}" for slot in self.slots)
+        days: dict[str, frozenset[int]] = {}
+        for slot in self.slots:
+            days[_hours(slot)] = days.get(_hours(slot), frozenset()) | slot.days
+        return ", ".join(f"{_days(on)} {hours}" for hours, on in days.items())
 
     def describe(self) -> str:
         """'mon-fri 09:00-17:00, sat 10:00-14:00 Europe/Berlin', or 'any hour'."""
