@@ -41,7 +41,7 @@ test: $(VENV)/.test $(CLIENTS:%=$(VENV)/clients/%/.made)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest $(SIDE_BY_SIDE) -n 2 tests/chaos
-	$(BIN)/pytest $(SIDE_BY_SIDE) -n 3 --ignore tests/chaos
+	$(BIN)/pytest $(SIDE_BY_SIDE) -n 5 --ignore tests/chaos
 
 # Seed by seed, and not file by file as above: all processes have work until the end.
 nightly: $(VENV)/.test
