@@ -112,7 +112,7 @@
     }
 
     async function load() {
-      if (busy) { again = true; return; }
+      if (busy || document.hidden) { again = true; return; }  // the first event once it is seen again comes here
       busy = true;
       try {
         const answer = await fetch(box.dataset.chart, { headers: { Accept: "application/json" } });
