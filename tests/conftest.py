@@ -23,6 +23,12 @@ LONG = (
     "api/test_million.py",
     "chaos/test_network.py",
     "chaos/test_kill_loop.py",
+    "web/test_journey.py",
+    "web/test_every_page.py",
+    "web/test_new_campaign.py",
+    "web/test_administration.py",
+    "web/test_campaign_live.py",
+    "sip/test_sip_campaign.py",
 )
 
 
