@@ -48,6 +48,18 @@ class Clock(Protocol):
 # --- carrier -------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSound:
+    """The sound of an answered call, at a Unix socket that speaks as `voice/wire.py` says.
+
+    since_seconds: from the answer until its first frame. order: what the call is for.
+    """
+
+    socket: Path
+    since_seconds: float
+    order: Order
+
+
 class Line(Protocol):
     """An answered call as an agent sees it: words in, words out.
 
@@ -72,11 +84,18 @@ class Line(Protocol):
     async def hear(self, expected: tuple[str, ...] = ()) -> tuple[str, float] | None:
         """What the other side says next and when it began, or None for silence. `expected`: likely answers."""
 
+    async def open_sound(self) -> OpenSound:
+        """For an agent that listens and speaks by itself, in place of `say` and `hear`. Raises NoSound."""
+
     async def transfer(self, to_number: str) -> bool:
         """Hand the other side over to this number, E.164. True: the call is over for us; False: it goes on here."""
 
     async def hang_up(self) -> None:
         """End the call; what was said stands."""
+
+
+class NoSound(Exception):
+    """This carrier carries words alone."""
 
 
 class HungUp(Exception):
@@ -256,6 +275,14 @@ class Agent(Protocol):
 
         Raises TalkBroken for what goes wrong on the line; anything else before the first word.
         """
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """An agent that carries sound, and has to load much before it can."""
+
+    async def prepare(self) -> None:
+        """Before anybody's phone rings, each time. Raises Invalid: it cannot talk."""
 
 
 class Agents(Protocol):

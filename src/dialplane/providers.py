@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dialplane.agents.assistant import ASSISTANT, AssistantAgent, is_assistant, read_assistant
+from dialplane.agents.hosted import Described, HostedAgent
+from dialplane.agents.hosts import Hosts
 from dialplane.agents.script import sounds_of
 from dialplane.agents.scripted import ScriptedAgent
 from dialplane.agents.workflow import WorkflowAgent, is_graph, read_graph
@@ -25,6 +27,8 @@ SIMULATED, SIP, TWILIO = "simulated", "sip", "twilio"
 # Their configurations are kept; calls through them are for later versions.
 PLANNED = frozenset({"ari", "cloudonix", "plivo", "telnyx", "vobiz", "vonage"})
 SCRIPTED, WORKFLOW = "scripted", "workflow"
+# Agents that carry sound: what the `kind` of a definition names -> who reads it.
+HOSTED: Mapping[str, Callable[[Mapping[str, Any]], Described]] = {}
 
 
 def build_carrier(
@@ -85,15 +89,26 @@ def kept_limits(provider: str, settings: Mapping[str, Any]) -> CarrierLimits:
     return CarrierLimits() if provider in PLANNED else carrier_limits(provider, settings)
 
 
-def build_agent(kind: str, definition: Mapping[str, Any]) -> Agent:
+def build_agent(kind: str, definition: Mapping[str, Any], hosts: Hosts) -> Agent:
     """The agent of a kind. Raises Invalid."""
+    if kind in HOSTED:
+        described = HOSTED[kind](definition)
+        return HostedAgent(
+            kind=kind,
+            definition=described.kept,
+            required=described.variables,
+            gathers=described.fields,
+            hosts=hosts,
+        )
     if kind == SCRIPTED:
         return ScriptedAgent.from_definition(definition)
     if kind == WORKFLOW:
         return WorkflowAgent.from_definition(definition)
     if kind == ASSISTANT:
         return AssistantAgent.from_definition(definition)
-    raise Invalid(f"agent kind '{kind}' is unknown; this version has: {SCRIPTED}, {WORKFLOW}, {ASSISTANT}")
+    raise Invalid(
+        f"agent kind '{kind}' is unknown; this version has: {', '.join((SCRIPTED, WORKFLOW, ASSISTANT, *HOSTED))}"
+    )
 
 
 def read_agent(definition: Mapping[str, Any]) -> Reading:
@@ -116,23 +131,35 @@ def read_agent(definition: Mapping[str, Any]) -> Reading:
             warnings=script.ignored,
             draft=script.silence,
         )
+    if (kind := str(definition.get("kind"))) in HOSTED:
+        described = HOSTED[kind](definition)
+        return Reading(
+            kind=kind,
+            definition=described.kept,
+            variables=described.variables,
+            fields=described.fields,
+            warnings=described.ignored,
+        )
     agent = ScriptedAgent.from_definition(definition)
     sounds = sounds_of(definition)
-    return Reading(kind=SCRIPTED, definition=definition, variables=agent.variables(), sounds=sounds)
+    return Reading(
+        kind=SCRIPTED, definition=definition, variables=agent.variables(), fields=agent.fields(), sounds=sounds
+    )
 
 
 class LoadedAgents:
     """Agents by version, each loaded once."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, hosts: Hosts) -> None:
         self._database = database
+        self._hosts = hosts
         self._loaded: dict[tuple[int, int, int], Agent] = {}
 
     async def get(self, organization_id: int, agent_id: int, version: int) -> Agent:
         key = (organization_id, agent_id, version)
         if key not in self._loaded:
             found = await agents.agent_version(self._database, organization_id, agent_id, version)
-            self._loaded[key] = build_agent(found.kind, found.definition)
+            self._loaded[key] = build_agent(found.kind, found.definition, self._hosts)
         return self._loaded[key]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from dialplane.agents.hosts import Hosts
 from dialplane.agents.scripted import DEFAULT_DEFINITION
 from dialplane.carriers.callbacks import Callbacks
 from dialplane.carriers.simulated import (
@@ -54,6 +55,7 @@ from dialplane.engine.retention import campaigns_over, purge, purge_virtual_runs
 from dialplane.engine.sealing import Sealer
 from dialplane.engine.single_calls import SingleCalls
 from dialplane.engine.sounds import Sounds
+from dialplane.engine.speakers import Speakers
 from dialplane.engine.telephony import Telephony
 from dialplane.engine.timeline import Timelines
 from dialplane.engine.uploads import Uploads
@@ -62,7 +64,6 @@ from dialplane.engine.worker import Only, Worker
 from dialplane.errors import Conflict, EnvironmentFault, Invalid, NotFound
 from dialplane.files import open_files
 from dialplane.ports import (
-    Agent,
     Carrier,
     Clock,
     Files,
@@ -70,11 +71,9 @@ from dialplane.ports import (
     Screening,
 )
 from dialplane.providers import (
-    SCRIPTED,
     SIMULATED,
     LoadedAgents,
     LoadedScreening,
-    build_agent,
     build_carrier,
     carrier_limits,
     kept_limits,
@@ -117,6 +116,7 @@ class App:
     caller_numbers: CallerNumbers
     single_calls: SingleCalls
     agents: LoadedAgents
+    speakers: Speakers
     screening: Screening
     logs: Path  # of the simulated carrier
     library: Library
@@ -160,12 +160,11 @@ class App:
         )
         return await forecaster.run(self.worker(campaign_id=campaign_id, finished=forecaster.finished))
 
-    async def add_agent(self, definition: Mapping[str, Any] | None, *, kind: str = SCRIPTED) -> int:
+    async def add_agent(self, definition: Mapping[str, Any] | None) -> int:
         """The id of an agent with this definition, the example agent without one. Raises Invalid."""
-        definition = DEFAULT_DEFINITION if definition is None else definition
-        build_agent(kind, definition)
-        name = str(definition.get("name") or "unnamed agent")
-        return await agents.ensure_agent(self.database, self.organization_id, name, kind, definition)
+        reading = read_agent(DEFAULT_DEFINITION if definition is None else definition)
+        name = str(reading.definition.get("name") or "unnamed agent")
+        return await agents.ensure_agent(self.database, self.organization_id, name, reading)
 
     async def add_carrier(self, description: Mapping[str, Any] | None) -> int:
         """The id of a carrier with this description (`provider`, `name`, `numbers` and the provider's own fields).
@@ -181,7 +180,7 @@ class App:
 
     async def import_contacts(self, campaign_id: int) -> None:
         """Import what is left of the campaign's file; one that cannot be read fails the campaign."""
-        required = (await self.agent_of(campaign_id)).variables()
+        required = await self.columns_of(campaign_id)
         try:
             await self.intake.run(campaign_id, required)
         except (Invalid, NotFound) as fault:
@@ -189,7 +188,7 @@ class App:
 
     async def import_now(self, campaign_id: int, path: Path, default_region: str | None) -> Imported:
         """Import a file and wait for it. Raises Conflict while another one is being imported, Invalid."""
-        required = (await self.agent_of(campaign_id)).variables()
+        required = await self.columns_of(campaign_id)
         # Should this process die on the way, a job goes on; one that finds nothing to do does nothing.
         await self.jobs.enqueue_import(campaign_id, delay=RESCUE_DELAY)
         await self.intake.store(campaign_id, path, default_region)
@@ -213,9 +212,9 @@ class App:
         for key in await self.campaigns.discard(campaign_id):
             await asyncio.to_thread(self.files.delete, key)
 
-    async def agent_of(self, campaign_id: int) -> Agent:
-        campaign = await self.campaigns.get(campaign_id)
-        return await self.agents.get(self.organization_id, campaign.agent_id, campaign.agent_version)
+    async def columns_of(self, campaign_id: int) -> frozenset[str]:
+        """Variables that the agent of a campaign uses. Raises NotFound, Invalid."""
+        return await self.speakers.columns_of(await self.campaigns.get(campaign_id))
 
     async def carrier_log(self, campaign_id: int) -> Path | None:
         """Where the simulated carrier keeps its log of this campaign; None for a carrier that has none here."""
@@ -248,7 +247,8 @@ class Server:
         reached = settings.public_url is not None and not clock.virtual
         self.callbacks = Callbacks(str(settings.public_url), settings.worker_address) if reached else None
         self.carriers = OpenCarriers(database, clock, self.open_carrier)
-        self.agents = LoadedAgents(database)
+        self.hosts = Hosts()
+        self.agents = LoadedAgents(database, self.hosts)
         self._apps: dict[int, App] = {}
 
     @cached_property
@@ -283,6 +283,7 @@ class Server:
 
     async def close(self) -> None:
         await self.carriers.close()
+        await self.hosts.close()
         if self.callbacks is not None:
             await self.callbacks.close()
         if "sender" in self.__dict__:
@@ -335,7 +336,8 @@ class Server:
 
     def _assemble(self, organization_id: int) -> App:
         database, clock = self.database, self.clock
-        campaigns = Campaigns(database, clock, organization_id, self.carriers)
+        speakers = Speakers(database, self.agents, organization_id)
+        campaigns = Campaigns(database, clock, organization_id, self.carriers, speakers)
         contacts = Contacts(database, clock, organization_id, campaigns)
         telephony = Telephony(database, clock, organization_id, campaigns, self.carriers, self.sealer, kept_limits)
         caller_numbers = CallerNumbers(database, clock, organization_id, campaigns)
@@ -372,6 +374,7 @@ class Server:
                 self.agents,
             ),
             agents=self.agents,
+            speakers=speakers,
             screening=LoadedScreening(lambda: self.screening),
             logs=self.logs,
             library=library,

@@ -15,7 +15,7 @@ from dialplane.cli.orders import NewCampaign
 from dialplane.cli.output import say
 from dialplane.engine.carriers import load_carrier
 from dialplane.errors import Conflict, DialplaneError, Invalid
-from dialplane.providers import build_agent, carrier_limits
+from dialplane.providers import carrier_limits, read_agent
 from dialplane.store.postgres import CONNECTION_FAULTS, sql
 
 if TYPE_CHECKING:
@@ -38,10 +38,14 @@ async def make(
     carrier_id = await app.add_carrier(order.carrier)
     if at_once and order.starts_at is None:
         await _check_carrier(app, carrier_id)
+    agent_id = await app.add_agent(order.agent)
+    if order.policies.split.weights:
+        required = await app.speakers.columns(agent_id, order.policies.split)
+        app.intake.check(order.file, required)
     campaign_id = await app.campaigns.create(
         id=id,
         name=order.name,
-        agent_id=await app.add_agent(order.agent),
+        agent_id=agent_id,
         carrier_id=carrier_id,
         policies=order.policies,
     )
@@ -104,7 +108,7 @@ def _check(order: NewCampaign) -> frozenset[str]:
     """The variables that the agent's text uses. Raises Invalid for an agent or carrier that makes no sense."""
     settings = {name: value for name, value in order.carrier.items() if name not in ("provider", "name", "numbers")}
     carrier_limits(str(order.carrier.get("provider", "simulated")), settings)
-    return frozenset() if order.agent is None else build_agent("scripted", order.agent).variables()
+    return frozenset() if order.agent is None else read_agent(order.agent).variables
 
 
 async def _check_carrier(app: App, carrier_id: int) -> None:

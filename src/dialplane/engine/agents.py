@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -34,13 +34,15 @@ class AgentVersion:
 class Reading:
     """What a definition comes to.
 
-    variables: columns that contacts must have for it. warnings: what of it has no effect here. draft: why no call can
-    be made with it; "" where one can. sounds: where each is named, and its name.
+    variables: columns that contacts must have for it. fields: names of the data that it gathers. warnings: what of it
+    has no effect here. draft: why no call can be made with it; "" where one can. sounds: where each is named, and its
+    name.
     """
 
     kind: str
     definition: Mapping[str, Any]
     variables: frozenset[str]
+    fields: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     draft: str = ""
     sounds: Sequence[tuple[str, str]] = ()
@@ -194,21 +196,27 @@ class Library:
 
     async def _check_columns(self, turn: Turn, agent_id: int, required: frozenset[str]) -> None:
         for campaign in await rows(sql.columns_of_agent(turn.connection, agent_id=agent_id, **self._of)):
-            columns = template_values(
-                dict.fromkeys(campaign["variable_names"], ""), to_number="", external_id=None, zones=(), priority=0
-            )
-            if missing := sorted(name for name in required if template_value(name, columns) is None):
+            if missing := lacking(required, campaign["variable_names"]):
                 raise Conflict(
                     f"campaign {campaign['id']}, '{campaign['name']}', is {campaign['state']} and its contacts have no "
                     f"{' or '.join(missing)}: end it first, or make another workflow"
                 )
 
 
-async def ensure_agent(
-    database: Database, organization_id: int, name: str, kind: str, definition: Mapping[str, Any]
-) -> int:
-    """The id of the agent of this name; a definition that differs from its last becomes a new version."""
-    reading = Reading(kind=kind, definition=definition, variables=frozenset())
+def lacking(required: Iterable[str], columns: Iterable[str]) -> list[str]:
+    """Which of the required variables contacts with these columns have no value for."""
+    values = template_values(dict.fromkeys(columns, ""), to_number="", external_id=None, zones=(), priority=0)
+    return sorted(name for name in required if template_value(name, values) is None)
+
+
+async def ensure_agent(database: Database, organization_id: int, name: str, reading: Reading) -> int:
+    """The id of the agent of this name; a definition that differs from its last becomes a new version.
+
+    Raises Invalid for a draft.
+    """
+    if reading.draft:
+        raise Invalid(f"agent: {reading.draft}")
+    kind, definition = reading.kind, reading.definition
     async with open_command(database, organization_id, None) as turn:
         of = {"organization_id": organization_id}
         found = await sql.find_agent(turn.connection, name=name, kind=kind, **of)

@@ -38,6 +38,7 @@ from dialplane.ports import (
     Ended,
     HungUp,
     Line,
+    Prepares,
     Ringing,
     Screening,
     TalkBroken,
@@ -240,8 +241,13 @@ class Calls:
 
     async def load(self, order: Order) -> Carrier:
         """The agent too, before anybody's phone rings: an answered call without one is an abandoned call."""
-        await self._agents.get(order.organization_id, order.agent_id, order.agent_version)
-        return await self._carriers.get(order.organization_id, order.carrier_id)
+        agent = await self._agents.get(order.organization_id, order.agent_id, order.agent_version)
+        carrier = await self._carriers.get(order.organization_id, order.carrier_id)
+        if isinstance(agent, Prepares):
+            if not carrier.limits.carries_sound:
+                raise Invalid("this agent talks in sound, and the campaign's carrier carries words alone")
+            await agent.prepare()
+        return carrier
 
     def place(self, call: Call) -> None:
         """Hand a call that has passed the guard to its carrier."""

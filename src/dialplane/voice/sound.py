@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Final, Protocol
 
 from dialplane.voice.hearing import Endpointer
+from dialplane.voice.outgoing import FRAME_BYTES, SILENCE, Outgoing, is_audible
 from dialplane.voice.recording import Recording
+from dialplane.voice.wire import WireServer
 
 FRAME_SECONDS: Final = 0.02
-FRAME_BYTES: Final = 320
-SILENCE: Final = bytes(FRAME_BYTES)
-AHEAD: Final = 10  # frames that are written before they are due, for a clock that comes late
 MOST_BEHIND: Final = 25  # frames; what is older than half a second is passed over
 
 
@@ -54,8 +55,9 @@ class CallSound:
         self._announcing = False
         self._ticks = 0
         self._came = bytearray()
-        self._playing: tuple[bytes, asyncio.Future[None]] | None = None
-        self._played = self._sent = 0  # bytes
+        self._outgoing = Outgoing(audio)
+        self._saying: asyncio.Future[None] | None = None
+        self._wire: WireServer | None = None
         self._hearing: tuple[Endpointer, int, asyncio.Future[tuple[bytes | str, float] | None]] | None = None
         self._began_at = 0.0
         self._digits: list[tuple[str, float]] = []
@@ -73,15 +75,16 @@ class CallSound:
     async def say(self, pcm: bytes) -> float:
         """Return once it has been said, or a key was pressed: when it began, in seconds. Raises Gone."""
         self._check()
-        began, done = self.seconds, asyncio.get_running_loop().create_future()
-        if not self._has_spoken:
-            self._has_spoken = True
-            self._on_first_word(began)
-        self._playing, self._played, self._sent = (pcm, done), 0, 0
+        began, said = self.seconds, asyncio.get_running_loop().create_future()
+        self._speaks()
+        self._saying = said
+        self._outgoing.add(pcm)
+        self._outgoing.mark(partial(_done, said))
         try:
-            await done
+            await said
         finally:
-            self._playing = None
+            self._saying = None
+            self._outgoing.clear()  # of who has been interrupted
         return began
 
     async def announce(self, pcm: bytes) -> float:
@@ -106,23 +109,34 @@ class CallSound:
         finally:
             self._hearing = None
 
+    async def open(self, folder: Path) -> tuple[Path, float]:
+        """Where an agent takes and gives the sound by itself (see `wire`), and from when on. Raises Gone."""
+        self._check()
+        self._wire = WireServer(self._outgoing, folder)
+        await self._wire.open()
+        return self._wire.path, self.seconds
+
     def press(self, digit: str) -> None:
         """The other side has pressed a key: what is being said stops."""
+        if self._wire is not None:
+            self._wire.pressed(digit)
+            return
         pressed = digit, self.seconds
         if self._hearing is not None and not self._hearing[2].done():
             self._hearing[2].set_result(pressed)
         else:
             self._digits.append(pressed)
-        if self._playing is not None and not self._playing[1].done() and not self._announcing:
-            self._audio.flush_tx()
-            self._playing[1].set_result(None)
+        if self._saying is not None and not self._announcing:
+            self._outgoing.clear()
 
     def close(self) -> tuple[bool, str]:
         """The call has ended. The answer: whether there is a recording, and what was wrong with it."""
         self._gone = True
-        for waiting in (self._playing and self._playing[1], self._hearing and self._hearing[2]):
+        for waiting in (self._saying, self._hearing and self._hearing[2]):
             if waiting is not None and not waiting.done():
                 waiting.set_exception(Gone())
+        if self._wire is not None:
+            self._wire.close()
         if self._recording is None:
             return False, ""
         return self._recording.close(keep=self._records), self._recording.fault
@@ -135,12 +149,21 @@ class CallSound:
 
     def tick(self) -> None:
         """Another 20 ms."""
-        came, went = self._take(), self._give()
+        came, went = self._take(), self._outgoing.tick()
         self._ticks += 1
         if self._recording is not None:
             self._recording.add(*((went, came) if self._records else (SILENCE, SILENCE)))
+        if self._wire is not None:
+            self._wire.heard(came)
+            if not self._has_spoken and is_audible(went):
+                self._speaks()
         if self._hearing is not None:
             self._listen(came)
+
+    def _speaks(self) -> None:
+        if not self._has_spoken:
+            self._has_spoken = True
+            self._on_first_word(self.seconds)
 
     def _take(self) -> bytes:
         """The next frame of the other side; silence where none has come, so that time goes on for who listens."""
@@ -149,21 +172,6 @@ class CallSound:
         frame = bytes(self._came[:FRAME_BYTES])
         del self._came[:FRAME_BYTES]
         return frame.ljust(FRAME_BYTES, b"\0")
-
-    def _give(self) -> bytes:
-        """The next frame of what is being said, which the stack was given a little before."""
-        if self._playing is None:
-            return SILENCE
-        pcm, done = self._playing
-        ahead = self._played + AHEAD * FRAME_BYTES
-        if self._sent < len(pcm):
-            self._audio.write(pcm[self._sent : ahead])
-            self._sent = ahead
-        frame = pcm[self._played : self._played + FRAME_BYTES].ljust(FRAME_BYTES, b"\0")
-        self._played += FRAME_BYTES
-        if self._played >= len(pcm) and not done.done():
-            done.set_result(None)
-        return frame
 
     def _listen(self, frame: bytes) -> None:
         assert self._hearing is not None
@@ -178,3 +186,8 @@ class CallSound:
             heard.set_result((said, self._began_at))
         elif self._ticks >= until and not endpointer.speaking:
             heard.set_result(None)
+
+
+def _done(said: asyncio.Future[None]) -> None:
+    if not said.done():
+        said.set_result(None)

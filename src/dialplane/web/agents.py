@@ -16,7 +16,7 @@ from dialplane.api.sounds import keep_sound
 from dialplane.engine.agents import AgentRecord
 from dialplane.engine.definitions import read_definition, write_definition
 from dialplane.errors import DialplaneError, Invalid, NotFound
-from dialplane.providers import SCRIPTED, build_agent
+from dialplane.providers import SCRIPTED
 from dialplane.web.forms import Asked, Typed, TypedText, named
 from dialplane.web.route import PageRoute
 from dialplane.web.talk import talk_of
@@ -161,7 +161,7 @@ async def _shown(
         name=agent.name if name is None else name,
         text=written(kind, definition) if text is None else text,
         variables=sorted(reading.variables) if reading else [],
-        gathered=build_agent(kind, definition).fields() if speaks else (),
+        gathered=reading.fields if reading is not None and speaks else (),
         warnings=reading.warnings if reading else (),
         draft=reading.draft if reading else unread,
         talk=talk_of(definition) if kind == SCRIPTED and speaks else [],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dialplane.carriers.simulated.fate import chances
 from dialplane.carriers.simulated.profile import Profile
-from dialplane.ports import HungUp
+from dialplane.ports import HungUp, NoSound, OpenSound
 
 # Pauses count in words, so that they fit whatever speed the profile speaks at.
 SILENCE_WORDS = 10
@@ -52,6 +52,9 @@ class SimulatedLine:
     async def announce(self, text: str) -> float:
         """As if there were a recording."""
         return await self.say(text)
+
+    async def open_sound(self) -> OpenSound:
+        raise NoSound("the simulated carrier carries no sound")
 
     async def hear(self, expected: tuple[str, ...] = ()) -> tuple[str, float] | None:
         self._check()

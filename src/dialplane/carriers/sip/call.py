@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from dialplane.carriers.sip.failover import Way
@@ -16,7 +17,7 @@ from dialplane.carriers.sip.phones import Phone, Told
 from dialplane.carriers.sound_files import SoundFiles
 from dialplane.core.attempt import Order
 from dialplane.core.disposition import Disposition
-from dialplane.ports import CallEvent, HungUp, Line
+from dialplane.ports import CallEvent, HungUp, Line, OpenSound
 
 
 class AgentFailed(Exception):
@@ -102,6 +103,10 @@ class SipLine(Line):
     async def hear(self, expected: tuple[str, ...] = ()) -> tuple[str, float] | None:
         told = await self._call.ask({"do": "hear", "expected": list(expected)})
         return None if told["text"] is None else (told["text"], float(told["at"]))
+
+    async def open_sound(self) -> OpenSound:
+        told = await self._call.ask({"do": "open_sound", "folder": str(self._sound_files.folder)})
+        return OpenSound(socket=Path(told["socket"]), since_seconds=float(told["at"]), order=self._call.order)
 
     async def transfer(self, to_number: str) -> bool:
         told = await self._call.ask({"do": "transfer", "to": to_number})

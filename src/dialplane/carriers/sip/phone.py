@@ -1,9 +1,9 @@
 """`python -m dialplane.carriers.sip.phone`: a SIP stack in a process of its own, which JSON lines speak to.
 
-In: the trunk first, then dial, hang_up, say, announce, hear, transfer, leave. Out: ready, sent, unsent, unclear,
-ringing, answered, closed, said, heard, transferred, gone, failed. It hangs up all its calls and ends when its standard
-input does. A signal that goes to everybody does not end it: the worker, which gets it too, lets its calls come to their
-end first.
+In: the trunk first, then dial, hang_up, say, announce, hear, open_sound, transfer, leave. Out: ready, sent, unsent,
+unclear, ringing, answered, closed, said, heard, opened, transferred, gone, failed. It hangs up all its calls and ends
+when its standard input does. A signal that goes to everybody does not end it: the worker, which gets it too, lets its
+calls come to their end first.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class Phone:
             "say": self._talk.say,
             "announce": self._talk.announce,
             "hear": self._talk.hear,
+            "open_sound": self._talk.open_sound,
             "transfer": self._transfer,
         }[order["do"]]
         self._spawn(does(order))

@@ -100,6 +100,13 @@ class Talk:
         text = said if isinstance(said, str) else await self._listener.understood(said, expected)
         return {"told": "heard", "text": text, "at": at}
 
+    async def open_sound(self, order: Mapping[str, Any]) -> None:
+        await self.answer(order, self._opened(order["call"], Path(order["folder"])))
+
+    async def _opened(self, name: str, folder: Path) -> dict[str, Any]:
+        socket, at = await self._sound(name).open(folder)
+        return {"told": "opened", "socket": str(socket), "at": at}
+
     async def answer(self, order: Mapping[str, Any], work: Coroutine[Any, Any, dict[str, Any]]) -> None:
         """Tell whoever gave the order what came of it."""
         try:

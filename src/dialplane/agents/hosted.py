@@ -1,0 +1,89 @@
+"""An agent that carries sound, and what it is given of the call in the process where it talks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dialplane.agents.hosts import Hosts
+from dialplane.core.attempt import Conversation
+from dialplane.ports import Line
+from dialplane.voice.wire import Wire
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What a definition comes to.
+
+    kept: the definition. variables: columns that contacts must have. fields: names of the data that it gathers.
+    ignored: what of it has no effect, in words.
+    """
+
+    kept: Mapping[str, Any]
+    variables: frozenset[str]
+    fields: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedAgent:
+    """Implements ports.Agent and ports.Prepares. kind: the folder of agents/ that holds the conversation."""
+
+    kind: str
+    definition: Mapping[str, Any]
+    required: frozenset[str]
+    gathers: tuple[str, ...]
+    hosts: Hosts
+
+    def variables(self) -> frozenset[str]:
+        return self.required
+
+    def fields(self) -> tuple[str, ...]:
+        return self.gathers
+
+    async def prepare(self) -> None:
+        await self.hosts.ready(self.kind, self.definition)
+
+    async def talk(self, line: Line, variables: Mapping[str, str]) -> Conversation:
+        """Raises NoSound, HungUp: before it began; TalkBroken."""
+        return await self.hosts.talk(self.kind, self.definition, line, await line.open_sound(), variables)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedCall:
+    """An answered call in the agent's process.
+
+    wire: its sound. since_seconds: from the answer until the wire's first frame. said: (speaker, text, seconds since
+    the answer), of the transcript. transfer: to a number, E.164; whether that worked. attempt: its uuid.
+    """
+
+    attempt: str
+    campaign_id: int
+    to_number: str
+    from_number: str
+    variables: Mapping[str, str]
+    wire: Wire
+    since_seconds: float
+    said: Callable[[str, str, float], None]
+    transfer: Callable[[str], Awaitable[bool]]
+    hang_up: Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talked:
+    """What came of a conversation, besides its transcript. failure: why it could not go on; "" where it could."""
+
+    gathered: Mapping[str, Any] = field(default_factory=dict)
+    opted_out: bool = False
+    failure: str = ""
+
+
+class Hosting(Protocol):
+    """A module `dialplane.agents.<kind>.talk`."""
+
+    def prepare(self, definition: Mapping[str, Any]) -> str:
+        """Load what a conversation will need; "" or why it cannot be held."""
+
+    async def talk(self, definition: Mapping[str, Any], call: HostedCall) -> Talked:
+        """Until it is over. What it raises is the agent's failure."""
