@@ -1,7 +1,7 @@
 """Speech to text in processes of their own, for who does other things as well: while it listens, Python stands still.
 
-`python -m dialplane.voice.apart`: JSON lines on standard input, an answer to each. It ends with its standard input,
-so that nothing is left of a worker that has died.
+`python -m dialplane.voice.apart`: JSON lines on standard input, an answer to each: the words, or the numbers of the
+phrases that are in it. It ends with its standard input, so that nothing is left of a worker that has died.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from dialplane.voice.hearing import TIMEOUT_SECONDS, HearingFailed, Listener
+from dialplane.voice.machines.phrases import PHRASES, Phrase, in_words
+from dialplane.voice.machines.spotting import Spotting
 from dialplane.voice.settings import POCKETSPHINX, Hearing
 
 PROCESSES: Final = min(4, max(1, (os.cpu_count() or 1) - 1))  # at most, each started when the others are busy
@@ -36,16 +38,25 @@ class ListenerApart:
         """Raises HearingFailed."""
         if self._settings.engine != POCKETSPHINX:
             return await self._here.understood(sound, expected)
+        return str(await self._answer({"sound": _written(sound), "expected": list(expected)}))
+
+    async def phrases(self, sound: bytes) -> Collection[Phrase]:
+        """Those of machines, in what is said. Raises HearingFailed."""
+        if self._settings.engine != POCKETSPHINX:
+            return in_words(await self._here.understood(sound, ()))
+        return [PHRASES[number] for number in await self._answer({"sound": _written(sound)})]
+
+    async def _answer(self, question: Mapping[str, Any]) -> Any:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS), self._room:
                 process = self._idle.pop() if self._idle else await _started()
                 try:
-                    said = await _asked(process, sound, expected)
+                    answer = await _asked(process, question)
                 except BaseException:
                     _end(process)  # nobody knows what it would answer next
                     raise
                 self._idle.append(process)
-                return said
+                return answer
         except (TimeoutError, OSError, ValueError, KeyError) as fault:
             raise HearingFailed(f"the process that listens has failed: {fault!r}") from fault
 
@@ -62,13 +73,16 @@ async def _started() -> Process:
     )
 
 
-async def _asked(process: Process, sound: bytes, expected: Sequence[str]) -> str:
+def _written(sound: bytes) -> str:
+    return base64.b64encode(sound).decode()
+
+
+async def _asked(process: Process, question: Mapping[str, Any]) -> Any:
     assert process.stdin is not None
     assert process.stdout is not None
-    asked = {"sound": base64.b64encode(sound).decode(), "expected": list(expected)}
-    process.stdin.write(json.dumps(asked).encode() + b"\n")
+    process.stdin.write(json.dumps(question).encode() + b"\n")
     await process.stdin.drain()
-    return str(json.loads(await process.stdout.readline())["text"])
+    return json.loads(await process.stdout.readline())["answer"]
 
 
 def _end(process: Process) -> None:
@@ -81,11 +95,15 @@ def main() -> None:
         signal.signal(
             everybodys, signal.SIG_IGN
         )  # the worker, which gets it too, lets its calls come to their end first
-    listener = Listener(Hearing())
+    listener, spotting = Listener(Hearing()), Spotting()
     for line in sys.stdin:
         asked = json.loads(line)
-        text = listener.recognised(base64.b64decode(asked["sound"]), tuple(asked["expected"]))
-        print(json.dumps({"text": text}), flush=True)
+        sound = base64.b64decode(asked["sound"])
+        if "expected" in asked:
+            answer: object = listener.recognised(sound, tuple(asked["expected"]))
+        else:
+            answer = [PHRASES.index(phrase) for phrase in spotting.found(sound)]
+        print(json.dumps({"answer": answer}), flush=True)
 
 
 if __name__ == "__main__":

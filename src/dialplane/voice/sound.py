@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from dialplane.voice.hearing import Endpointer
+from dialplane.voice.machines.ears import Ears
 from dialplane.voice.outgoing import FRAME_BYTES, SILENCE, Outgoing, is_audible
 from dialplane.voice.recording import Recording
 from dialplane.voice.wire import WireServer
@@ -44,11 +45,15 @@ class CallSound:
         *,
         announced: bool = False,
         on_first_word: Callable[[float], None] = lambda _: None,
+        ears: Ears | None = None,
     ) -> None:
         """announced: nobody is recorded before `announce` has returned; until then the recording is silent.
 
         on_first_word: is told once, as soon as something is said, how many seconds after the answer that is.
+        ears: hear what the other side says, whatever else is going on.
         """
+        self._ears = ears
+        self._taken_over = False
         self._audio = audio
         self._recording = recording
         self._records = not announced
@@ -75,6 +80,9 @@ class CallSound:
     async def say(self, pcm: bytes) -> float:
         """Return once it has been said, or a key was pressed: when it began, in seconds. Raises Gone."""
         self._check()
+        return await self._say(pcm)
+
+    async def _say(self, pcm: bytes) -> float:
         began, said = self.seconds, asyncio.get_running_loop().create_future()
         self._speaks()
         self._saying = said
@@ -116,6 +124,25 @@ class CallSound:
         await self._wire.open()
         return self._wire.path, self.seconds
 
+    async def take_over(self) -> None:
+        """Whoever talks here gets Gone, as if they had hung up; return when a machine records. Raises Gone."""
+        self._check()
+        self._taken_over = True
+        self._let_go()
+        self._outgoing.clear()
+        if self._ears is not None:
+            await self._ears.may_speak()
+
+    async def leave(self, pcm: bytes) -> float:
+        """As `say`, for who has taken over; to its end whatever is pressed."""
+        if self._gone:
+            raise Gone
+        self._announcing = True
+        try:
+            return await self._say(pcm)
+        finally:
+            self._announcing = False
+
     def press(self, digit: str) -> None:
         """The other side has pressed a key: what is being said stops."""
         if self._wire is not None:
@@ -132,17 +159,23 @@ class CallSound:
     def close(self) -> tuple[bool, str]:
         """The call has ended. The answer: whether there is a recording, and what was wrong with it."""
         self._gone = True
+        self._let_go()
+        if self._ears is not None:
+            self._ears.close()
+        if self._recording is None:
+            return False, ""
+        return self._recording.close(keep=self._records), self._recording.fault
+
+    def _let_go(self) -> None:
         for waiting in (self._saying, self._hearing and self._hearing[2]):
             if waiting is not None and not waiting.done():
                 waiting.set_exception(Gone())
         if self._wire is not None:
             self._wire.close()
-        if self._recording is None:
-            return False, ""
-        return self._recording.close(keep=self._records), self._recording.fault
+            self._wire = None
 
     def _check(self) -> None:
-        if self._gone:
+        if self._gone or self._taken_over:
             raise Gone
 
     # --- time ------------------------------------------------------------------------------------------------
@@ -153,6 +186,8 @@ class CallSound:
         self._ticks += 1
         if self._recording is not None:
             self._recording.add(*((went, came) if self._records else (SILENCE, SILENCE)))
+        if self._ears is not None:
+            self._ears.feed(came)
         if self._wire is not None:
             self._wire.heard(came)
             if not self._has_spoken and is_audible(went):
