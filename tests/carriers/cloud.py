@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
@@ -55,7 +56,7 @@ class Door(Protocol):
 
     async def post(self, url: str, body: str, headers: Mapping[str, str]) -> int: ...
 
-    async def stream(self, url: str) -> Any: ...
+    async def stream(self, url: str, headers: Mapping[str, str] = MappingProxyType({})) -> Any: ...
 
 
 class AtTheWorker:
@@ -69,9 +70,9 @@ class AtTheWorker:
         lower = {name.lower(): value for name, value in headers.items()}
         return await bring(self._callbacks.address, Callback(attempt=attempt, what=what, headers=lower, body=body))
 
-    async def stream(self, url: str) -> Any:
+    async def stream(self, url: str, headers: Mapping[str, str] = MappingProxyType({})) -> Any:
         *_, attempt, what = urlsplit(url).path.split("/")
-        messages = await connect(self._callbacks.address, Callback(attempt=attempt, what=what, headers={}))
+        messages = await connect(self._callbacks.address, Callback(attempt=attempt, what=what, headers=dict(headers)))
 
         class Socket:
             async def send(self, text: str) -> None:
@@ -100,8 +101,10 @@ class AtTheServer:
             answer = await client.post(self._url + urlsplit(url).path, content=body, headers={**kind, **headers})
         return int(answer.status_code)
 
-    async def stream(self, url: str) -> Any:
-        return await websockets.connect(self._url.replace("http", "ws") + urlsplit(url).path)
+    async def stream(self, url: str, headers: Mapping[str, str] = MappingProxyType({})) -> Any:
+        return await websockets.connect(
+            self._url.replace("http", "ws") + urlsplit(url).path, additional_headers=dict(headers)
+        )
 
 
 @dataclass(eq=False)
@@ -121,6 +124,8 @@ class CloudCall:
     redirected: str = ""
     sequence: Any = field(default_factory=itertools.count)
     answers: list[int] = field(default_factory=list)  # to its callbacks
+    told: list[tuple[str, Any, Any]] = field(default_factory=list)
+    waits: list[tuple[str, Any, Any]] = field(default_factory=list)  # to be told
 
     def one(self, name: str) -> str:
         (value,) = self.form[name]
@@ -132,7 +137,7 @@ class Cloud:
     """says: of whoever answers, μ-law, once the agent has fallen silent. presses: a key, while the agent speaks.
 
     hangs_up_after: seconds from the answer. keeps: kinds of callbacks that get lost. twice: all come twice, and what
-    was told first once more at the end.
+    was told first once more at the end. backwards: what is told of a call waits for its end, and comes after it.
     """
 
     url: str = ""
@@ -142,6 +147,7 @@ class Cloud:
     hangs_up_after: float | None = None
     loses: tuple[str, ...] = ()
     twice: bool = False
+    backwards: bool = False
     revoked: bool = False
     rings_for: float = 0.05
     latency: float = 0.0  # from what we send until it is heard
@@ -150,8 +156,10 @@ class Cloud:
     retry_after: str = ""
     calls: dict[str, CloudCall] = field(default_factory=dict)
     requests: list[tuple[str, str, Mapping[str, list[str]]]] = field(default_factory=list)
-    told: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)  # url, signature, body
+    told: list[tuple[str, Any, Any]] = field(default_factory=list)  # url, signature, body
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    http: Any = None
+    serving: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self._validator = RequestValidator(TOKEN)
@@ -167,6 +175,12 @@ class Cloud:
     def call_to(self, number: str) -> CloudCall:
         (call,) = [call for call in self.calls.values() if call.one("To") == number]
         return call
+
+    async def stop(self) -> None:
+        """From now on nobody is at its address."""
+        assert self.serving is not None
+        self.http.should_exit = True
+        await self.serving
 
     # --- its API ---------------------------------------------------------------------------------------------
 
@@ -253,14 +267,22 @@ class Cloud:
         if call.sip is not None:
             fields["SipResponseCode"] = str(call.sip)
         url = call.one("AsyncAmdStatusCallback" if event == "amd" else "StatusCallback")
-        told = url, self._validator.compute_signature(url, fields), fields
+        await self.deliver(call, (url, self._validator.compute_signature(url, fields), fields), event == "completed")
+
+    async def deliver(self, call: CloudCall, told: tuple[str, Any, Any], is_last: bool) -> None:
+        """In the way that its callbacks come."""
         self.told.append(told)
+        call.told.append(told)
+        if self.backwards and not is_last:
+            call.waits.append(told)
+            return
         call.answers.append(await self.bring(*told))
+        for before in reversed(call.waits):
+            call.answers.append(await self.bring(*before))
         if self.twice:
             call.answers.append(await self.bring(*told))
-            if event == "completed":
-                for old in [each for each in self.told if each[2]["CallSid"] == call.sid]:
-                    call.answers.append(await self.bring(*old))
+            for old in list(call.told) if is_last else ():
+                call.answers.append(await self.bring(*old))
 
     async def bring(self, url: str, signature: str, fields: Mapping[str, str]) -> int:
         assert self.door is not None
@@ -295,16 +317,18 @@ class Cloud:
         await call.socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
         await call.socket.send(json.dumps({"event": "start", "sequenceNumber": "1", "start": start}))
 
-    async def _converse(self, call: CloudCall) -> None:
+    async def _converse(self, call: CloudCall) -> bool:
+        """Whether it was the person who hung up."""
         ways = [asyncio.create_task(way) for way in (self._speak(call), self._listen(call))]
         ways.append(asyncio.create_task(call.wanted_over.wait()))
-        _, others = await asyncio.wait(ways, timeout=self.hangs_up_after, return_when=asyncio.FIRST_COMPLETED)
+        ended, others = await asyncio.wait(ways, timeout=self.hangs_up_after, return_when=asyncio.FIRST_COMPLETED)
         for way in others:
             way.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         with suppress(OSError, websockets.WebSocketException):
             await call.socket.send(json.dumps({"event": "stop", "stop": {"callSid": call.sid}}))
             await call.socket.close()
+        return not ended
 
     async def _speak(self, call: CloudCall) -> None:
         """20 ms at a time, as a telephone does."""
@@ -320,20 +344,26 @@ class Cloud:
             if heard > 1600 and spoke:
                 await call.socket.send(json.dumps({"event": "dtmf", "dtmf": {"track": "inbound", "digit": spoke}}))
                 spoke = ""
-            payload = {"track": "inbound", "payload": base64.b64encode(frame).decode()}
-            await call.socket.send(json.dumps({"event": "media", "media": payload}))
+            await call.socket.send(json.dumps(self.media(call, base64.b64encode(frame).decode())))
             due += 0.02
             await asyncio.sleep(max(0.0, due - loop.time()))
+
+    def media(self, call: CloudCall, payload: str) -> dict[str, Any]:
+        return {"event": "media", "media": {"track": "inbound", "payload": payload}}
 
     async def _listen(self, call: CloudCall) -> None:
         while True:
             message = json.loads(await call.socket.recv())
-            assert message["streamSid"] == f"MZ{call.sid[2:]}"
+            assert message.pop("streamSid", None) == self.stream_of(call)
             match message["event"]:
                 case "media" | "mark":
                     self.spawn(self._played(call, message))
                 case "clear":
                     call.cleared += 1
+
+    def stream_of(self, call: CloudCall) -> str | None:
+        """What every message to it names."""
+        return f"MZ{call.sid[2:]}"
 
     async def _played(self, call: CloudCall, message: Mapping[str, Any]) -> None:
         await asyncio.sleep(self.latency)
@@ -402,13 +432,23 @@ def refusal(status: int, code: int, message: str) -> JSONResponse:
 
 @asynccontextmanager
 async def cloud(**more: Any) -> AsyncIterator[Cloud]:
-    made = Cloud(**more)
+    async with served(Cloud(**more)) as made:
+        yield made
+
+
+C = TypeVar("C", bound=Cloud)
+
+
+@asynccontextmanager
+async def served(made: C) -> AsyncIterator[C]:
     app = Starlette(routes=[Route("/{path:path}", made.ask, methods=["GET", "POST"])])
-    http = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
-    serving = asyncio.create_task(http.serve())
-    while not http.started:
+    made.http = uvicorn.Server(
+        uvicorn.Config(app, port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    )
+    made.serving = asyncio.create_task(made.http.serve())
+    while not made.http.started:
         await asyncio.sleep(0.005)
-    made.url = f"http://127.0.0.1:{http.servers[0].sockets[0].getsockname()[1]}"
+    made.url = f"http://127.0.0.1:{made.http.servers[0].sockets[0].getsockname()[1]}"
     yield made
     for call in made.calls.values():
         call.wanted_over.set()
@@ -416,5 +456,4 @@ async def cloud(**more: Any) -> AsyncIterator[Cloud]:
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
-    http.should_exit = True
-    await serving
+    await made.stop()

@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,11 +100,47 @@ def numbers(count: int) -> list[str]:
     return [f"+1415{ordinal:07d}" for ordinal in range(count)]
 
 
+@dataclass
+class ContractStage(Stage):
+    """Ordinary numbers are told backwards; those with an outcome of their own have it told as it comes."""
+
+    settings: Mapping[str, object] = field(
+        default_factory=lambda: {"outcomes": {"no_answer": 1}, "faults": {"reordered": 1}}
+    )
+    others: ExitStack = field(default_factory=ExitStack)  # processes that stand in the way
+
+    def unanswered(self) -> Order:
+        return self.call("+15005550016")
+
+    def told_twice(self) -> Order:
+        return self.call("+15005550015")
+
+    def told_backwards(self) -> Order:
+        return self.call("+14155550101")
+
+    def accepted(self, order: Order) -> int:
+        log = self.carrier.log_path(order.campaign_id)
+        return self.logged(order).count(("place", "accepted")) if log.exists() else 0
+
+    async def vanish(self) -> None:
+        """A process that has stopped inside the lock keeps all others out."""
+        await self.carrier.probe()  # makes the folder
+        self.others.enter_context(Log(self.carrier.log_path(7)).locked())
+
+    async def successor(self) -> ContractStage:
+        await self.carrier.close()
+        return ContractStage(self.folder, self.settings, self.clock)
+
+
 class TestContract(CarrierContract):
+    provider = "simulated"
+    hands_on = "it plays the faults of carriers, for the engine to be tried with"
+
     @pytest_asyncio.fixture
-    async def stage(self, tmp_path: Path) -> AsyncIterator[Stage]:
-        stage = Stage(tmp_path)
+    async def stage(self, tmp_path: Path) -> AsyncIterator[ContractStage]:
+        stage = ContractStage(tmp_path)
         yield stage
+        stage.others.close()
         await stage.carrier.close()
 
 

@@ -18,7 +18,9 @@ from recordings import loudness, sides
 from test_twilio import PERSON, Stage, until
 
 from dialplane.carriers.twilio.signing import stream_token
+from dialplane.core.answered_by import AnsweredBy
 from dialplane.core.disposition import Disposition
+from dialplane.core.machines import MachineDetection, OnMachine
 from dialplane.core.recording import Recording, RecordingMode
 from dialplane.ports import Answered, HungUp
 from dialplane.voice.apart import ListenerApart
@@ -26,6 +28,7 @@ from dialplane.voice.hearing import HearingFailed
 from dialplane.voice.settings import Hearing
 from dialplane.voice.ulaw import from_ulaw, to_ulaw
 
+MAILBOX = "+14155550103"
 pytestmark = [needs_programs, pytest.mark.asyncio]
 
 
@@ -124,6 +127,24 @@ async def test_a_call_that_is_not_to_be_recorded_is_not(stage: Stage) -> None:
     await line.hang_up()
 
     assert (await stage.end(order)).recording == ""
+
+
+async def test_a_machine_that_twilio_finds_is_the_campaigns_to_decide_about(tmp_path: Path) -> None:
+    """It would be hung up on, if the campaign did not listen for machines itself."""
+    async with cloud() as twilio:
+        stage = Stage(twilio, tmp_path, machine_detection=True)
+        order = replace(stage.call(MAILBOX), machines=MachineDetection(on_machine=OnMachine.CARRY_ON))
+        await stage.carrier.place(order)
+        line = await stage.line(order)
+
+        answered_by = await asyncio.wait_for(line.no_person(), 10)
+        assert await line.say("Hello, this is the clinic.") is not None
+        await line.hang_up()
+        end = await stage.end(order)
+        await stage.close()
+
+    assert answered_by is line.answered_by is AnsweredBy.MACHINE
+    assert (end.disposition, end.cause) == (Disposition.VOICEMAIL, "a machine answered")
 
 
 async def test_a_call_is_handed_over_and_is_over_for_us(stage: Stage, twilio: Cloud) -> None:

@@ -16,8 +16,8 @@ from test_channels import pieces, samples
 from test_sip_campaign import transcribed
 from trunks import Stage
 
-from dialplane.carriers.sip import Trunk
 from dialplane.carriers.sip.carrier import missing
+from dialplane.carriers.sip.trunk import Trunk
 from dialplane.errors import Invalid
 from dialplane.voice.channels import Channel, channel_of
 from dialplane.voice.flac import FlacFailed, decoded, encode

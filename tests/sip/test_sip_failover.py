@@ -12,9 +12,10 @@ import pytest
 from callees import HOST, Callee, callee, free_port, needs_programs
 from trunks import Stage
 
-from dialplane.carriers.sip import Trunk, failover
+from dialplane.carriers.sip import failover
 from dialplane.carriers.sip.failover import has_been_silent, is_trunk_fault, order_of
 from dialplane.carriers.sip.outcomes import Closed
+from dialplane.carriers.sip.trunk import Trunk
 from dialplane.core.disposition import Disposition
 from dialplane.errors import CarrierRefused, CarrierUnavailable, Invalid
 

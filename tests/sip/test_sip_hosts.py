@@ -111,7 +111,7 @@ async def dialled(cli: Cli, app: App, called: Callee, prefix: str, *, lines: int
         policies=Policies(max_lines=lines),
     )
     await app.intake.store(campaign, cli.contacts(*(f"{prefix}{number:03}" for number in range(PEOPLE))), None)
-    await app.intake.run(campaign, (await app.agent_of(campaign)).variables())
+    await app.intake.run(campaign, await app.columns_of(campaign))
     await app.campaigns.start(campaign)
     async with asyncio.timeout(60):
         while (await app.campaigns.get(campaign)).state is not CampaignState.COMPLETED:

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from callees import HOST, callee, free_port, needs_programs
 
-from dialplane.carriers.sip import Trunk
 from dialplane.carriers.sip.carrier import SipCarrier, missing
 from dialplane.carriers.sip.options import answers_options
+from dialplane.carriers.sip.trunk import Trunk
 from dialplane.clocks import RealClock
 from dialplane.core.disposition import Disposition
 from dialplane.errors import Invalid

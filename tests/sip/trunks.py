@@ -17,7 +17,8 @@ from typing import Any
 from callees import HOST, Callee
 from contract import Heard, order_to
 
-from dialplane.carriers.sip import SipCarrier, Trunk
+from dialplane.carriers.sip.carrier import SipCarrier
+from dialplane.carriers.sip.trunk import Trunk
 from dialplane.clocks import RealClock
 from dialplane.core.attempt import Order
 from dialplane.files import LocalFiles

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
+from urllib.parse import urlsplit
 
 from dialplane.errors import Invalid
 
+_CODE = re.compile(r"[A-Za-z0-9_-]+")
 MAX_SECONDS = 14_400.0  # four hours: longer than any call, short enough to catch milliseconds
 
 
@@ -94,3 +97,19 @@ def texts(value: object, field: str) -> tuple[str, ...]:
         if not isinstance(each, str) or not each.strip():
             raise complaint(field, f"every entry must be a text; put {each!r} in quotes or remove it")
     return tuple(value)
+
+
+def url(value: object, field: str, example: str) -> str:
+    """Of an HTTP interface: https, and http on this machine alone, as what is sent there is secret."""
+    parts = urlsplit(value) if isinstance(value, str) else None
+    local = parts is not None and parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
+    if parts is None or not parts.hostname or not (parts.scheme == "https" or local) or parts.query or parts.username:
+        raise complaint(field, f"must look like {example}, not {value!r}")
+    return str(value).rstrip("/")
+
+
+def code(value: object, field: str, where: str) -> str:
+    """Letters and digits, as a carrier hands them out. where: people find them."""
+    if not isinstance(value, str) or not _CODE.fullmatch(value):
+        raise complaint(field, f"must be text of letters and digits, as {where} shows it")
+    return value

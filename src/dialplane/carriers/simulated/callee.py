@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from dialplane.carriers.simulated.fate import chances
 from dialplane.carriers.simulated.profile import Profile
+from dialplane.core.answered_by import AnsweredBy
 from dialplane.ports import HungUp, NoSound, OpenSound
 
 # Pauses count in words, so that they fit whatever speed the profile speaks at.
@@ -51,6 +54,18 @@ class SimulatedLine:
 
     async def announce(self, text: str) -> float:
         """As if there were a recording."""
+        return await self.say(text)
+
+    @property
+    def answered_by(self) -> AnsweredBy:
+        """Machines have no line here: the carrier says so itself."""
+        return AnsweredBy.HUMAN
+
+    async def no_person(self) -> AnsweredBy:
+        never: asyncio.Future[AnsweredBy] = asyncio.get_running_loop().create_future()
+        return await never
+
+    async def leave_message(self, text: str) -> float:
         return await self.say(text)
 
     async def open_sound(self) -> OpenSound:

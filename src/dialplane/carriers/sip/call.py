@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dialplane.carriers.answering import Answering
 from dialplane.carriers.sip.failover import Way
 from dialplane.carriers.sip.outcomes import Closed
 from dialplane.carriers.sip.phones import Phone, Told
 from dialplane.carriers.sound_files import SoundFiles
+from dialplane.core.answered_by import AnsweredBy
 from dialplane.core.attempt import Order
 from dialplane.core.disposition import Disposition
 from dialplane.ports import CallEvent, HungUp, Line, OpenSound
@@ -43,6 +45,7 @@ class SipCall:
     ringing_at: datetime | None = None
     answered_at: datetime | None = None
     first_word_seconds: float | None = None
+    answering: Answering = field(default_factory=Answering)
     ended_by_us: Disposition | None = None
     is_placing: bool = True
     is_over: bool = False
@@ -83,10 +86,23 @@ class SipLine(Line):
         self._call = call
         self._sound_files = sound_files
         self._is_recorded = is_recorded
+        self._is_taken_over = False
 
     @property
     def first_word_seconds(self) -> float | None:
         return self._call.first_word_seconds
+
+    @property
+    def answered_by(self) -> AnsweredBy | None:
+        return self._call.answering.value
+
+    async def no_person(self) -> AnsweredBy:
+        return await self._call.answering.no_person()
+
+    async def leave_message(self, text: str) -> float:
+        self._is_taken_over = True
+        told = await self._call.ask({"do": "leave_message", "text": text})
+        return float(told["at"])
 
     async def say(self, text: str, sound: str | None = None) -> float:
         organization_id = self._call.order.organization_id
@@ -113,4 +129,5 @@ class SipLine(Line):
         return bool(told["done"])
 
     async def hang_up(self) -> None:
-        self._call.end(Disposition.ANSWERED)
+        if not self._is_taken_over:  # else, for who is done with it, it is over already
+            self._call.end(Disposition.ANSWERED)

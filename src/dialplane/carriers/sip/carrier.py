@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +13,7 @@ from uuid import UUID
 
 import structlog
 
+from dialplane.carriers.events import Events
 from dialplane.carriers.sip import marks
 from dialplane.carriers.sip.call import SipCall, SipLine
 from dialplane.carriers.sip.failover import Way, by_preference, has_been_silent, is_trunk_fault
@@ -22,6 +22,7 @@ from dialplane.carriers.sip.outcomes import Closed, cause_of, disposition_of
 from dialplane.carriers.sip.phones import Phone, Phones, Told
 from dialplane.carriers.sip.trunk import Trunk, settings_of_each
 from dialplane.carriers.sound_files import SoundFiles
+from dialplane.core.answered_by import AnsweredBy
 from dialplane.core.attempt import Order
 from dialplane.core.disposition import REFUSALS, Disposition
 from dialplane.core.recording import RecordingMode
@@ -31,7 +32,6 @@ from dialplane.voice.settings import FLITE, POCKETSPHINX
 
 ATTEMPT_HEADER: Final = "X-Dialplane-Attempt"
 SPARE_SECONDS: Final = 0.5  # of the time for sending; a trunk that refuses does so before, else it has taken the call
-ENDS_KEPT: Final = 1000
 
 log = structlog.get_logger()
 
@@ -50,12 +50,11 @@ class SipCarrier:
         self._clock = clock
         self._sound_files = SoundFiles(files, as_flac=trunk.recording_format == "flac")
         self._calls: dict[str, SipCall] = {}
-        self._ends: OrderedDict[str, Ended] = OrderedDict()  # of the latest calls, for who asks once more
         self._finishing: set[asyncio.Task[None]] = set()
-        self._receive: Callable[[CallEvent], None] = lambda _: None
+        self._events = Events()
 
     def listen(self, receive: Callable[[CallEvent], None]) -> None:
-        self._receive = receive
+        self._events.listen(receive)
 
     async def probe(self) -> str | None:
         """One trunk that answers is enough; the others are asked last at first, and are named in the log."""
@@ -88,7 +87,7 @@ class SipCarrier:
             call.is_placing = False
             if call.failed is not None:
                 self._give_up(call)
-            loop.call_soon(self._tell_held, call)
+            loop.call_soon(self._events.tell_held, call)
         if call.first.done():
             call.first.result()  # raises what the trunk said
         return call.call_id or call.name
@@ -128,6 +127,7 @@ class SipCarrier:
                 "folder": str(self._sound_files.folder),
                 "record": self._is_recorded(call.order),
                 "announced": call.order.recording.mode is RecordingMode.ANNOUNCED,
+                "machines": call.order.machines.listens,
             }
         )
         call.alarm = self._alarm(call, self.limits.ring_timeout_seconds, Disposition.NO_ANSWER)
@@ -152,16 +152,15 @@ class SipCarrier:
 
     async def lookup(self, order: Order) -> Lookup:
         uuid, name = order.attempt_uuid, str(order.attempt_uuid)
-        if (ended := self._ends.get(name)) is not None:
-            self._receive(ended)
+        if self._events.tell_end_again(name):
             return Lookup.KNOWN
         call = self._calls.get(name)
         if call is None:
             return Lookup.CUT_OFF if marks.is_orphaned(name) else Lookup.CANNOT_TELL
         if call.ringing_at is not None:
-            self._receive(Ringing(attempt_uuid=uuid, at=call.ringing_at))
+            self._events.tell(call, Ringing(attempt_uuid=uuid, at=call.ringing_at))
         if call.answered_at is not None:
-            self._receive(Answered(attempt_uuid=uuid, at=call.answered_at, line=self._line(call)))
+            self._events.tell(call, Answered(attempt_uuid=uuid, at=call.answered_at, line=self._line(call)))
         return Lookup.KNOWN
 
     async def hang_up(self, attempt_uuid: UUID) -> None:
@@ -175,7 +174,7 @@ class SipCarrier:
             call.ended_by_us = call.ended_by_us or Disposition.CANCELED
         await asyncio.gather(*(way.phones.close() for way in self._ways))
         await asyncio.gather(*self._finishing)
-        self._receive = lambda _: None
+        self._events.close()
         await self._sound_files.close()
 
     def _is_recorded(self, order: Order) -> bool:
@@ -203,20 +202,19 @@ class SipCarrier:
         now, uuid = self._clock.now(), call.order.attempt_uuid
         call.call_id = call.call_id or told.get("call_id") or ""
         match told["told"]:
-            case "unsent":
-                self._closed(call, Closed(text=told["why"]), fault=CarrierUnavailable(told["why"]))
-            case "unclear":
-                self._closed(call, Closed(text=told["why"]), fault=PlacementUnknown(told["why"]))
+            case "unsent" | "unclear":
+                fault = CarrierUnavailable if told["told"] == "unsent" else PlacementUnknown
+                self._closed(call, Closed(text=told["why"]), fault=fault(told["why"]))
             case "ringing" if call.ringing_at is None:
                 call.ringing_at = now
                 self._first(call)
-                self._tell(call, Ringing(attempt_uuid=uuid, at=now))
+                self._events.tell(call, Ringing(attempt_uuid=uuid, at=now))
             case "answered" if call.answered_at is None and call.ended_by_us is None:
                 call.answered_at = now
                 call.alarm()
                 call.alarm = self._alarm(call, self.limits.max_call_seconds, Disposition.ANSWERED)
                 self._first(call)
-                self._tell(call, Answered(attempt_uuid=uuid, at=now, line=self._line(call)))
+                self._events.tell(call, Answered(attempt_uuid=uuid, at=now, line=self._line(call)))
             case "closed":
                 if told["fault"]:
                     self._not_kept(call, told["fault"])
@@ -224,23 +222,14 @@ class SipCarrier:
                 self._closed(call, closed, recorded=told["recorded"])
             case "speaking":
                 call.first_word_seconds = float(told["at"])
-            case "said" | "heard" | "transferred" | "gone" | "failed":
+            case "answered_by":
+                call.answering.told(AnsweredBy(told["value"]))
+            case "said" | "heard" | "opened" | "transferred" | "gone" | "failed":
                 if (answer := call.asked.get(told["id"])) is not None and not answer.done():
                     if told["told"] == "gone":
                         answer.set_exception(HungUp())
                     else:
                         answer.set_result(told)
-
-    def _tell(self, call: SipCall, event: CallEvent) -> None:
-        if call.is_placing or call.held:
-            call.held.append(event)
-        else:
-            self._receive(event)
-
-    def _tell_held(self, call: SipCall) -> None:
-        held, call.held = call.held, []
-        for event in held:
-            self._receive(event)
 
     def _closed(self, call: SipCall, closed: Closed, *, recorded: bool = False, fault: Exception | None = None) -> None:
         """fault: what `place` raises if it has not returned yet."""
@@ -294,10 +283,8 @@ class SipCarrier:
             await self._sound_files.drop_recording(call.order)
         marks.forget(call.name)
         del self._calls[call.name]
-        self._ends[call.name] = ended
-        if len(self._ends) > ENDS_KEPT:
-            self._ends.popitem(last=False)
-        self._tell(call, ended)
+        self._events.keep(ended)
+        self._events.tell(call, ended)
 
     async def _kept_recording(self, call: SipCall) -> str:
         try:

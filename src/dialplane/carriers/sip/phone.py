@@ -1,9 +1,9 @@
 """`python -m dialplane.carriers.sip.phone`: a SIP stack in a process of its own, which JSON lines speak to.
 
-In: the trunk first, then dial, hang_up, say, announce, hear, open_sound, transfer, leave. Out: ready, sent, unsent,
-unclear, ringing, answered, closed, said, heard, opened, transferred, gone, failed. It hangs up all its calls and ends
-when its standard input does. A signal that goes to everybody does not end it: the worker, which gets it too, lets its
-calls come to their end first.
+In: the trunk first, then dial, hang_up, say, announce, leave_message, hear, open_sound, transfer, leave. Out: ready,
+sent, unsent, unclear, ringing, answered, answered_by, closed, said, heard, opened, transferred, gone, failed. It hangs
+up all its calls and ends when its standard input does. A signal that goes to everybody does not end it: the worker,
+which gets it too, lets its calls come to their end first.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ from baresip import (
 from dialplane.carriers.sip import marks, trust
 from dialplane.carriers.sip.talk import Line, StackAudio, Talk
 from dialplane.carriers.sip.trunk import Trunk
+from dialplane.voice.machines import voicing
+from dialplane.voice.machines.ears import Ears
 from dialplane.voice.recording import Recording
 from dialplane.voice.sound import FRAME_SECONDS, CallSound, Gone
 
@@ -71,6 +73,7 @@ class Phone:
             "hang_up": self._hang_up,
             "say": self._talk.say,
             "announce": self._talk.announce,
+            "leave_message": self._talk.leave_message,
             "hear": self._talk.hear,
             "open_sound": self._talk.open_sound,
             "transfer": self._transfer,
@@ -87,11 +90,13 @@ class Phone:
     async def _dial(self, order: Mapping[str, Any]) -> None:
         name, self.folder = order["call"], Path(order["folder"])
         recording = self.folder / f"{name}.wav" if order["record"] else None
-        line = self._lines[name] = Line(name, recording, order["announced"])
+        line = self._lines[name] = Line(name, recording, order["announced"], order["machines"])
         line.mark = marks.mark(name)
         self._dialling += 1
         try:
             agent = await self._agent(order["from"])
+            if line.listens:
+                await asyncio.to_thread(voicing.load)  # now, while nobody waits for sound
             if line.unwanted:
                 return self._unsent(line, "it was hung up before it was sent")
             line.dialled_at = asyncio.get_running_loop().time()
@@ -189,6 +194,7 @@ class Phone:
                 recording,
                 announced=line.announced,
                 on_first_word=lambda at: tell(told="speaking", call=line.name, at=at),
+                ears=self._ears(line.name) if line.listens else None,
             )
             tell(told="answered", call=line.name, call_id=event.call_id)
         elif event.event is Event.CALL_CLOSED:
@@ -205,6 +211,9 @@ class Phone:
                 recorded=recorded,
                 fault=fault,
             )
+
+    def _ears(self, name: str) -> Ears:
+        return Ears(self._talk.phrases, lambda value: tell(told="answered_by", call=name, value=value))
 
     async def _hang_up(self, order: Mapping[str, Any]) -> None:
         line = self._lines.get(order["call"])

@@ -13,6 +13,7 @@ from typing import Any
 from baresip import AudioNotActive, AudioRestarted, Call, CallAudio
 
 from dialplane.carriers.sip.trunk import Trunk
+from dialplane.voice.apart import ListenerApart
 from dialplane.voice.hearing import HearingFailed, Listener
 from dialplane.voice.sound import CallSound, Gone
 from dialplane.voice.speech import Speaker, SpeechFailed, recorded
@@ -20,14 +21,15 @@ from dialplane.voice.speech import Speaker, SpeechFailed, recorded
 
 @dataclass(slots=True)
 class Line:
-    """A call here, and its sound once it is answered. unwanted: it is to be hung up as soon as that can be said.
+    """A call here, and its sound once it is answered. listens: for machines.
 
-    transfer: who waits to hear that it has been handed over.
+    unwanted: it is to be hung up as soon as that can be said. transfer: who waits to hear that it has been handed over.
     """
 
     name: str
     recording: Path | None
     announced: bool
+    listens: bool
     call: Call | None = None
     dialled_at: float = 0.0
     has_rung: bool = False
@@ -68,6 +70,7 @@ class Talk:
     def __init__(self, trunk: Trunk, lines: Mapping[str, Line], tell: Callable[..., None]) -> None:
         self._speaker = Speaker(trunk.speech)
         self._listener = Listener(trunk.hearing)
+        self.phrases = ListenerApart(trunk.hearing).phrases  # of every call at once: this process has no time for it
         self._silence_seconds = trunk.hearing.silence_seconds
         self._lines = lines
         self._tell = tell
@@ -88,6 +91,15 @@ class Talk:
     async def _announced(self, name: str, text: str) -> dict[str, Any]:
         pcm = await self._speaker.spoken(text)
         return {"told": "said", "at": await self._sound(name).announce(pcm)}
+
+    async def leave_message(self, order: Mapping[str, Any]) -> None:
+        await self.answer(order, self._left(order["call"], order["text"]))
+
+    async def _left(self, name: str, text: str) -> dict[str, Any]:
+        pcm = await self._speaker.spoken(text)
+        sound = self._sound(name)
+        await sound.take_over()
+        return {"told": "said", "at": await sound.leave(pcm)}
 
     async def hear(self, order: Mapping[str, Any]) -> None:
         await self.answer(order, self._heard(order["call"], order["expected"]))

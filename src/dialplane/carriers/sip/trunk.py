@@ -8,24 +8,17 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any, NamedTuple, Self
 
-from cryptography.x509 import load_pem_x509_certificates
-
+from dialplane.carriers import call_settings
 from dialplane.carriers import settings as read
+from dialplane.carriers.call_settings import CallSettings, Reader
 from dialplane.core.disposition import Disposition
-from dialplane.ports import CarrierLimits
-from dialplane.voice.settings import Hearing, Speech, hearing, speech
 
 TRANSPORTS = ("udp", "tcp", "tls")
 CODECS = ("pcmu", "pcma")
 ENCRYPTIONS = ("none", "srtp")
-RECORDING_FORMATS = ("wav", "flac")
 FORMATS = ("e164", "digits", "double_zero")
-LEAST_RING_SECONDS = 15.0  # 47 CFR 64.1200(a)(6): no unanswered call is ended sooner
 # Of calls, and not of where they go: a call that goes on to another trunk is the same call.
-OF_THE_CARRIER = (
-    "record", "recording_format", "speech", "hearing", "cps", "max_lines", "ring_timeout_seconds", "max_call_seconds",
-    "slow_start",
-)  # fmt: skip
+OF_THE_CARRIER = tuple(call_settings.READERS)
 _HOST = re.compile(r"[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\]")
 _WORD = re.compile(r"[^\s@:;<>\"?]+")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -42,7 +35,7 @@ class Hop(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trunk:
+class Trunk(CallSettings):
     """One trunk. user "": it knows us by our address. from_user "": the caller's number.
 
     dial: what follows `sip:` in the address that is called, with {number}, {host} and {port}.
@@ -70,17 +63,8 @@ class Trunk:
     dial: str = "{number}@{host}:{port}"
     register: bool = False
     probe: bool = True
-    record: bool = True
-    recording_format: str = "wav"
     dispositions: Mapping[int, Disposition] = field(default_factory=dict)
     local_address: str | None = None
-    speech: Speech = field(default_factory=Speech)
-    hearing: Hearing = field(default_factory=Hearing)
-    cps: float | None = None
-    max_lines: int | None = None
-    ring_timeout_seconds: float = 45.0
-    max_call_seconds: float = 1800.0
-    slow_start: bool = True
     others: tuple[Trunk, ...] = ()
 
     @classmethod
@@ -135,15 +119,6 @@ class Trunk:
     @property
     def registers_as(self) -> str:
         return self.from_user or self.user
-
-    def limits(self) -> CarrierLimits:
-        return CarrierLimits(
-            cps=self.cps,
-            max_lines=self.max_lines,
-            ring_timeout_seconds=self.ring_timeout_seconds,
-            max_call_seconds=self.max_call_seconds,
-            slow_start=self.slow_start,
-        )
 
     def written(self, e164: str) -> str:
         """The number as this trunk wants it."""
@@ -242,6 +217,8 @@ def _proxy(value: object, name: str) -> str:
 
 
 def _certificates(value: object, name: str) -> str:
+    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415  (which most trunks, and commands, save)
+
     try:
         load_pem_x509_certificates(value.encode() if isinstance(value, str) else b"")
     except ValueError:
@@ -261,12 +238,8 @@ def _dispositions(value: object, name: str) -> Mapping[int, Disposition]:
     return found
 
 
-def _optional(reader: Callable[[object, str], Any]) -> Callable[[object, str], Any]:
-    return lambda value, name: None if value is None else reader(value, name)
-
-
 _word = _text(_WORD, "a name without spaces")
-READERS: Mapping[str, Callable[[object, str], Any]] = {
+READERS: Mapping[str, Reader] = {
     "host": _text(_HOST, "a host name or an address"),
     "port": lambda value, name: read.whole(value, name, 1, 65535),
     "transport": lambda value, name: read.word(value, name, TRANSPORTS),
@@ -285,15 +258,7 @@ READERS: Mapping[str, Callable[[object, str], Any]] = {
     "dial": _dial,
     "register": read.flag,
     "probe": read.flag,
-    "record": read.flag,
-    "recording_format": lambda value, name: read.word(value, name, RECORDING_FORMATS),
     "dispositions": _dispositions,
-    "local_address": _optional(_text(_HOST, "an address of this machine")),
-    "speech": speech,
-    "hearing": hearing,
-    "cps": _optional(lambda value, name: read.number(value, name, 0.001, 10_000)),
-    "max_lines": _optional(lambda value, name: read.whole(value, name, 1, 1_000_000)),
-    "ring_timeout_seconds": lambda value, name: read.number(value, name, LEAST_RING_SECONDS, 600),
-    "max_call_seconds": lambda value, name: read.number(value, name, 5, read.MAX_SECONDS),
-    "slow_start": read.flag,
+    "local_address": call_settings.optional(_text(_HOST, "an address of this machine")),
+    **call_settings.READERS,
 }

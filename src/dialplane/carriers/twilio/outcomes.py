@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from dialplane.carriers.sip_statuses import BY_STATUS
+from dialplane.carriers.sound_call import End
+from dialplane.carriers.sound_carrier import Seen
 from dialplane.core.disposition import Disposition
 
 # Answers to a request to call: twilio.com/docs/api/errors. What is not here means that our account, our numbers or the
@@ -31,21 +34,6 @@ ERRORS: Final[Mapping[int, Disposition]] = {
 }
 # Nothing can be placed with these credentials any more, whoever is called.
 CLOSED: Final = frozenset({10001, 20003, 20005, 20008})
-# SipResponseCode of a call that was busy or failed: RFC 3261 section 21, RFC 3398, RFC 8197 (607), RFC 8688 (608).
-STATUSES: Final[Mapping[int, Disposition]] = {
-    404: Disposition.INVALID_NUMBER,
-    408: Disposition.UNREACHABLE,
-    410: Disposition.INVALID_NUMBER,
-    480: Disposition.UNREACHABLE,
-    484: Disposition.INVALID_NUMBER,
-    485: Disposition.INVALID_NUMBER,
-    486: Disposition.BUSY,
-    600: Disposition.BUSY,
-    603: Disposition.DECLINED,
-    604: Disposition.INVALID_NUMBER,
-    607: Disposition.UNWANTED,
-    608: Disposition.BLOCKED,
-}
 # CallStatus of a call that is over. `failed` alone says that it did not go through, and not whose fault that is.
 ENDS: Final[Mapping[str, Disposition]] = {
     "completed": Disposition.ANSWERED,
@@ -55,13 +43,20 @@ ENDS: Final[Mapping[str, Disposition]] = {
     "canceled": Disposition.CANCELED,
 }
 NO_STREAM: Final = "answered, but Twilio opened no stream: is wss:// let through to the server? Its debugger says more"
-HUNG_UP, MACHINE, TRANSFERRED = "hung up by us", "a machine answered", "transferred to another number"
+
+
+def seen(status: str, sip_status: int | None, answered_at: datetime | None = None) -> Seen:
+    """Of a CallStatus."""
+    end = None
+    if status in ENDS:
+        end = End(disposition=disposition_of(status, sip_status), cause=status, sip_status=sip_status)
+    return Seen(rings=status == "ringing", is_answered=status == "in-progress", answered_at=answered_at, end=end)
 
 
 def disposition_of(status: str, sip_status: int | None) -> Disposition:
     """Of a call that is over, as far as nobody here knows better."""
     if status in ("busy", "failed") and sip_status is not None:
-        return STATUSES.get(sip_status, Disposition.CARRIER_FAILED if status == "failed" else ENDS[status])
+        return BY_STATUS.get(sip_status, Disposition.CARRIER_FAILED if status == "failed" else ENDS[status])
     return ENDS[status]
 
 

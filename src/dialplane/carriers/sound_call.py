@@ -1,4 +1,4 @@
-"""One call through Twilio as this process knows it, and the line that an agent has on it."""
+"""One call whose sound is in this process, as it is known here; and the line that an agent has on it."""
 
 from __future__ import annotations
 
@@ -7,44 +7,67 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
+from dialplane.carriers.answering import Answering
 from dialplane.carriers.sound_files import SoundFiles
-from dialplane.carriers.twilio.stream import StreamAudio
+from dialplane.core.answered_by import AnsweredBy
 from dialplane.core.attempt import Order
-from dialplane.ports import CallEvent, HungUp, Line
+from dialplane.core.disposition import Disposition
+from dialplane.ports import CallEvent, HungUp, Line, OpenSound
 from dialplane.voice.apart import ListenerApart
-from dialplane.voice.sound import CallSound, Gone
+from dialplane.voice.sound import Audio, CallSound, Gone
 from dialplane.voice.speech import Speaker, recorded
 
-HEARD_SECONDS: Final = 2.0  # at most, until Twilio has played what it was given last
-LAST_WORD: Final = "last word"  # the mark after it
+HEARD_SECONDS: Final = 2.0  # at most, until the carrier has played what it was given last
+HUNG_UP, MACHINE = "hung up by us", "a machine answered"
+
+
+class LineAudio(Audio, Protocol):
+    """A call's sound on its way to the carrier and from there."""
+
+    async def played(self) -> None:
+        """Return once all has been heard that was written before, or never will be."""
+
+    def close(self) -> None:
+        """Nothing more will be heard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a call ended, as its carrier says."""
+
+    disposition: Disposition
+    cause: str
+    sip_status: int | None = None
 
 
 @dataclass(eq=False, slots=True)
-class TwilioCall:
-    """sid: Twilio's name of it, once that is known. placed_here: all of it was told to this process.
+class SoundCall:
+    """call_id: the carrier's name of it, once that is known. placed_here: all of it was told to this process.
 
-    held: events that wait for `place` to return. sound: since Twilio has opened the stream; recorded: what came of the
-    recording, once the stream is over. heard: set when the last word has been.
+    held: events that wait for `place` to return. audio, sound: since it is talked on; recorded: what came of the
+    recording, once that is over. no_sound: why it is not talked on, where the carrier has said so. is_over: only its
+    end is still to be told.
     """
 
     order: Order
     placed_here: bool
-    sid: str | None = None
+    call_id: str | None = None
     placed_at: datetime | None = None
     ringing_at: datetime | None = None
     answered_at: datetime | None = None
     first_word_seconds: float | None = None
+    answering: Answering = field(default_factory=Answering)
     is_placing: bool = False
     hung_up: bool = False
     by_machine: bool = False
+    no_sound: str = ""
     is_over: bool = False
     held: list[CallEvent] = field(default_factory=list)
-    audio: StreamAudio | None = None
+    audio: LineAudio | None = None
     sound: CallSound | None = None
     recorded: tuple[bool, str] | None = None
-    heard: asyncio.Event = field(default_factory=asyncio.Event)
     alarm: Callable[[], None] = lambda: None
 
     @property
@@ -59,8 +82,23 @@ class TwilioCall:
         """The sound is over. The answer: whether there is a recording, and what was wrong with it."""
         if self.recorded is None:
             self.recorded = (False, "") if self.sound is None else self.sound.close()
-            self.heard.set()
+            if self.audio is not None:
+                self.audio.close()
         return self.recorded
+
+    def judged(self, end: End, nobody_there: str) -> End:
+        """What the end is by all that is known here. nobody_there: why, if it was answered and never talked on."""
+        if self.by_machine:
+            return End(disposition=Disposition.VOICEMAIL, cause=MACHINE)
+        if self.sound is not None:
+            return End(disposition=Disposition.ANSWERED, cause=HUNG_UP if self.hung_up else end.cause)
+        if self.no_sound:
+            return End(disposition=Disposition.AGENT_FAILED, cause=self.no_sound)
+        if self.hung_up and end.disposition in (Disposition.ANSWERED, Disposition.NO_ANSWER, Disposition.CANCELED):
+            return End(disposition=Disposition.CANCELED, cause=HUNG_UP)
+        if end.disposition is Disposition.ANSWERED and self.placed_here:
+            return End(disposition=Disposition.AGENT_FAILED, cause=nobody_there)
+        return end
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +111,17 @@ class Voice:
     files: SoundFiles
 
 
-class TwilioLine(Line):
+class SoundLine(Line):
     """Implements ports.Line."""
 
     def __init__(
         self,
-        call: TwilioCall,
+        call: SoundCall,
         voice: Voice,
         *,
         is_recorded: bool,
-        transfer: Callable[[TwilioCall, str], Awaitable[bool]],
-        hang_up: Callable[[TwilioCall], Awaitable[None]],
+        transfer: Callable[[SoundCall, str], Awaitable[bool]],
+        hang_up: Callable[[SoundCall], Awaitable[None]],
     ) -> None:
         assert call.sound is not None
         assert call.audio is not None
@@ -92,10 +130,25 @@ class TwilioLine(Line):
         self._is_recorded = is_recorded
         self._transfer = transfer
         self._hang_up = hang_up
+        self._is_taken_over = False
 
     @property
     def first_word_seconds(self) -> float | None:
         return self._call.first_word_seconds
+
+    @property
+    def answered_by(self) -> AnsweredBy | None:
+        return self._call.answering.value
+
+    async def no_person(self) -> AnsweredBy:
+        return await self._call.answering.no_person()
+
+    async def leave_message(self, text: str) -> float:
+        pcm = await self._voice.speaker.spoken(text)
+        self._is_taken_over = True
+        with _gone_is_hung_up():
+            await self._sound.take_over()
+            return await self._sound.leave(pcm)
 
     async def say(self, text: str, sound: str | None = None) -> float:
         if sound is None:
@@ -121,17 +174,23 @@ class TwilioLine(Line):
         said, at = heard
         return said if isinstance(said, str) else await self._voice.listener.understood(said, expected), at
 
+    async def open_sound(self) -> OpenSound:
+        with _gone_is_hung_up():
+            socket, at = await self._sound.open(self._voice.files.folder)
+        return OpenSound(socket=socket, since_seconds=at, order=self._call.order)
+
     async def transfer(self, to_number: str) -> bool:
         if not self._call.talks:
             raise HungUp
         return await self._transfer(self._call, to_number)
 
     async def hang_up(self) -> None:
+        if self._is_taken_over:
+            return  # for who is done with it, it is over already
         if self._call.talks:
-            self._audio.mark(LAST_WORD)
             with suppress(TimeoutError):
                 async with asyncio.timeout(HEARD_SECONDS):
-                    await self._call.heard.wait()
+                    await self._audio.played()
         await self._hang_up(self._call)
 
 

@@ -1,0 +1,1 @@
+"""Calls through an Asterisk, by its REST interface (ARI)."""

@@ -1,0 +1,1 @@
+"""Calls through an account with Telnyx."""
