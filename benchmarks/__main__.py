@@ -28,7 +28,9 @@ NAMES = (
     "requests",
     "sip",
     "sip_hosts",
+    "pipeline",
     "pages",
+    "machine_detection",
 )
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from benchmarks.figures import Figure, figure, quantile
-from dialplane.carriers.sip import SipCarrier, Trunk
+from dialplane.carriers.sip.carrier import SipCarrier
+from dialplane.carriers.sip.trunk import Trunk
 from dialplane.clocks import RealClock
 from dialplane.core.attempt import Order
 from dialplane.files import open_files

@@ -107,13 +107,14 @@ def test_what_has_no_effect_is_named_with_its_node() -> None:
 
     assert read.ignored == (
         "`notes` is unknown and has no effect",
-        "node '1' (startCall): of this version only the greeting is spoken; it does not follow prompt, tool_uuids, "
+        "node '1' (startCall): without voice services only the greeting is spoken; it does not follow prompt, tool_uuids, "
         "delayed_start",
-        "node '2' (agentNode) is never reached: this version has no language model to lead the conversation",
+        "node '2' (agentNode) is never reached: without voice services there is no language model to lead the "
+        "conversation",
         "node '3' (webhook) sends no request: the organization's webhooks tell what a call came to",
         "node '4' (tuner) is of a type that this version does not know",
         "node '1' (startCall): {{source_uuid}} is left out: it is not known here",
-        "`transition_speech` of edges is not said: no edge is followed",
+        "`transition_speech` of edges is not said: without voice services no edge is followed",
     )
 
 
@@ -145,7 +146,7 @@ def test_keys_of_services_are_not_kept() -> None:
 )
 def test_a_graph_that_cannot_speak_is_read_but_makes_no_agent(definition: dict[str, Any]) -> None:
     assert is_graph(definition)
-    assert "it has nothing to say without a language model" in read_graph(definition).silence
+    assert "it has nothing to say without voice services" in read_graph(definition).silence
     with pytest.raises(Invalid, match="workflow: it has nothing to say"):
         WorkflowAgent.from_definition(definition)
 

@@ -31,9 +31,9 @@ CLOCK: Mapping[str, str] = {
 }
 CUSTOMER, NUMBER = "customer.", "customer.number"
 PHONE_NUMBER = "phone_number"
-# Names of what nobody is shown again. Nothing here would use it, so it is not kept.
+# Names of what nobody is shown again. Nothing here would use it, with voice services or without, so it is not kept.
 SECRET = re.compile(r"(secret|token|password|api_?key|credentials|headers|private_?key)$", re.IGNORECASE)
-NOTHING_TO_SAY = f"it has nothing to say without a language model; give it a `{FIRST}`"
+NOTHING_TO_SAY = f"it has nothing to say without voice services and a prompt; set them up, or give it a `{FIRST}`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,8 @@ class Script:
     """What an assistant comes to.
 
     kept: the definition without secrets. variables: columns that its messages name. ignored: what this version does not
-    do of it, in words. silence: why a call could say nothing; "" where it can.
+    do of it, in words, without voice services; not_kept: and with them. silence: why a call could say nothing without;
+    "" where it can.
     """
 
     kept: Mapping[str, Any]
@@ -49,6 +50,7 @@ class Script:
     last: str
     variables: frozenset[str]
     ignored: tuple[str, ...]
+    not_kept: tuple[str, ...]
     silence: str
 
 
@@ -77,7 +79,8 @@ class AssistantAgent:
 
     async def talk(self, line: Line, variables: Mapping[str, str]) -> Conversation:
         """Raises Invalid before the first word, for a contact without a column that a message names."""
-        messages = [self._rendered(text, variables) for text in (self.first, self.last) if text]
+        now = self.now()
+        messages = [rendered(text, variables, now) for text in (self.first, self.last) if text]
         transcript: list[Utterance] = []
         try:
             for words in messages:
@@ -89,18 +92,22 @@ class AssistantAgent:
             raise TalkBroken(failure, Conversation(transcript=tuple(transcript))) from failure
         return Conversation(transcript=tuple(transcript))
 
-    def _rendered(self, text: str, variables: Mapping[str, str]) -> str:
-        return TEMPLATE.sub(lambda match: self._value(match[1], match[3], variables), text)
 
-    def _value(self, name: str, default: str | None, variables: Mapping[str, str]) -> str:
-        value = template_value(_column(name), variables)
-        if not value and default is not None:
-            return default
-        if value is None and name in CLOCK:
-            return self.now().astimezone(UTC).strftime(CLOCK[name])
-        if value is None:
-            raise Invalid(f"the assistant says {{{{{name}}}}}, but the contact has no {_column(name)!r}")
-        return value
+def rendered(text: str, variables: Mapping[str, str], now: datetime | None = None) -> str:
+    """For one contact. Raises Invalid for a column that it does not have."""
+    at = now or datetime.now(UTC)
+    return TEMPLATE.sub(lambda match: _value(match[1], match[3], variables, at), text)
+
+
+def _value(name: str, default: str | None, variables: Mapping[str, str], now: datetime) -> str:
+    value = template_value(_column(name), variables)
+    if not value and default is not None:
+        return default
+    if value is None and name in CLOCK:
+        return now.astimezone(UTC).strftime(CLOCK[name])
+    if value is None:
+        raise Invalid(f"the assistant says {{{{{name}}}}}, but the contact has no {_column(name)!r}")
+    return value
 
 
 def is_assistant(definition: Mapping[str, Any]) -> bool:
@@ -117,19 +124,21 @@ def read_assistant(definition: Mapping[str, Any]) -> Script:
     secrets: list[str] = []
     kept = _without_secrets(given, "", secrets)
     ignored = [
-        f"{name} is kept and has no effect: calls have the messages alone, without a language model"
+        f"{name} is kept and has no effect: without voice services calls have the messages alone"
         for name in kept
         if name not in HONOURED and kept[name] not in (None, "", [], {})
     ]
-    ignored += [f"{name} is not kept: nothing here would use it" for name in secrets]
+    not_kept = tuple(f"{name} is not kept: nothing here would use it" for name in secrets)
+    ignored += not_kept
     if mode != SPEAKS_FIRST:
         ignored.append(f"{MODE}: there is only {SPEAKS_FIRST}")
     return Script(
         kept={ASSISTANT: kept},
         first=first,
         last=last,
-        variables=frozenset(name for text in (first, last) for name in _required(text)),
+        variables=frozenset(name for text in (first, last) for name in columns_of(text)),
         ignored=tuple(ignored),
+        not_kept=not_kept,
         silence="" if first else NOTHING_TO_SAY,
     )
 
@@ -148,7 +157,8 @@ def _text(given: Mapping[str, Any], name: str) -> str:
     return text
 
 
-def _required(text: str) -> Iterator[str]:
+def columns_of(text: str) -> Iterator[str]:
+    """Those that a contact must have for it."""
     for match in TEMPLATE.finditer(text):
         if match[3] is None and match[1] not in CLOCK:
             yield _column(match[1])

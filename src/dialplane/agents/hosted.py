@@ -72,10 +72,16 @@ class HostedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Talked:
-    """What came of a conversation, besides its transcript. failure: why it could not go on; "" where it could."""
+    """What came of a conversation, besides its transcript: as in `Conversation`.
+
+    failure: why it could not go on; "" where it could.
+    """
 
     gathered: Mapping[str, Any] = field(default_factory=dict)
     opted_out: bool = False
+    summary: str = ""
+    label: str = ""
+    usage: Mapping[str, Any] = field(default_factory=dict)
     failure: str = ""
 
 

@@ -85,7 +85,12 @@ class Hosts:
             why = failure if isinstance(failure, HostDied) else TimeoutError("the agent did not come to an end")
             raise TalkBroken(why, Conversation(transcript=tuple(talk.transcript))) from failure
         conversation = Conversation(
-            transcript=tuple(talk.transcript), gathered=told["gathered"], opted_out=told["opted_out"]
+            transcript=tuple(talk.transcript),
+            gathered=told["gathered"],
+            opted_out=told["opted_out"],
+            summary=told["summary"],
+            label=told["label"],
+            usage=told["usage"],
         )
         if why := told["failure"]:
             raise TalkBroken(RuntimeError(why), conversation)

@@ -26,15 +26,17 @@ OF_THE_CLOCK = re.compile(r"current_(time|weekday)(?:_(.+))?")
 CONTEXT = "initial_context."
 SECRET = re.compile(r"(^|_)(api_?key|secret|token|password)$", re.IGNORECASE)
 SPOKEN = ("prompt", "greeting")
-NOTHING_TO_SAY = "it has nothing to say without a language model; give its startCall node a `greeting`"
+NOTHING_TO_SAY = (
+    "it has nothing to say without voice services and a prompt; set them up, or give its startCall node a `greeting`"
+)
 
 UNREACHED = {
-    "agentNode": "is never reached: this version has no language model to lead the conversation",
-    "endCall": "is never reached: the call ends after the greeting",
-    "globalNode": "is not followed: this version has no language model",
+    "agentNode": "is never reached: without voice services there is no language model to lead the conversation",
+    "endCall": "is never reached: without voice services the call ends after the greeting",
+    "globalNode": "is not followed: without voice services there is no language model",
     "trigger": "opens no address of its own: /public/agent/workflow/{workflow_uuid} starts a call",
     "webhook": "sends no request: the organization's webhooks tell what a call came to",
-    "qa": "makes no review: this version has no language model",
+    "qa": "makes no review",
 }
 
 
@@ -43,13 +45,15 @@ class Graph:
     """What a definition comes to.
 
     kept: the definition without secrets. variables: columns that its texts name. ignored: what this version does not do
-    of it, in words. silence: why a call could say nothing; "" where it can.
+    of it, in words, without voice services; left_out: and with them. silence: why a call could say nothing without; ""
+    where it can.
     """
 
     kept: Mapping[str, Any]
     greeting: str
     variables: frozenset[str]
     ignored: tuple[str, ...]
+    left_out: tuple[str, ...]
     silence: str
 
 
@@ -77,7 +81,7 @@ class WorkflowAgent:
 
     async def talk(self, line: Line, variables: Mapping[str, str]) -> Conversation:
         """Raises Invalid before the first word, for a contact without a column that the greeting names."""
-        words = TEMPLATE.sub(lambda match: self._value(match[1], match[2], variables), self.greeting)
+        words = rendered(self.greeting, variables, self.required, self.now())
         transcript: list[Utterance] = []
         try:
             transcript.append(Utterance(speaker="agent", text=words, at_seconds=await line.say(words)))
@@ -86,16 +90,22 @@ class WorkflowAgent:
             pass  # what was said until then counts
         return Conversation(transcript=tuple(transcript), gathered={})
 
-    def _value(self, name: str, default: str | None, variables: Mapping[str, str]) -> str:
+
+def rendered(text: str, variables: Mapping[str, str], required: frozenset[str], now: datetime) -> str:
+    """For one contact. Raises Invalid where it lacks a column that is required."""
+
+    def value(name: str, default: str | None) -> str:
         if clock := OF_THE_CLOCK.fullmatch(name):
-            at = self.now().astimezone(ZoneInfo(clock[2] or "UTC"))
+            at = now.astimezone(ZoneInfo(clock[2] or "UTC"))
             return at.strftime("%A" if clock[1] == "weekday" else "%Y-%m-%d %H:%M:%S %Z")
-        value = template_value(name.removeprefix(CONTEXT), variables)
-        if not value and default is not None:
+        found = template_value(name.removeprefix(CONTEXT), variables)
+        if not found and default is not None:
             return _default(name, default)
-        if value is None and name in self.required:
+        if found is None and name in required:
             raise Invalid(f"the workflow says {{{{{name}}}}}, but the contact has no column {name!r}")
-        return value or ""
+        return found or ""
+
+    return TEMPLATE.sub(lambda match: value(match[1], match[2]), text)
 
 
 def is_graph(definition: Mapping[str, Any]) -> bool:
@@ -118,22 +128,23 @@ def read_graph(definition: Mapping[str, Any]) -> Graph:
     speeches = [_speech(value, ordinal, known) for ordinal, value in enumerate(edges, start=1)]
     greeting = starts[0].text("greeting") if starts and starts[0].data.get("greeting_type") != "audio" else ""
     if greeting:
-        _check_spoken(greeting, starts[0].place)
+        check_spoken(greeting, starts[0].place, "greeting")
     texts = [node.text(name) for node in nodes for name in SPOKEN] + speeches
-    ignored = [f"`{name}` is unknown and has no effect" for name in definition if name not in GRAPH_FIELDS]
-    ignored += [warning for node in nodes for warning in _ignored(node)]
-    ignored += [f"{starts[0].place}: {{{{{name}}}}} is left out: it is not known here" for name in _unknown(greeting)]
-    if any(speeches):
-        ignored.append("`transition_speech` of edges is not said: no edge is followed")
+    unknown = [f"`{name}` is unknown and has no effect" for name in definition if name not in GRAPH_FIELDS]
+    left_out = [f"{starts[0].place}: {{{{{name}}}}} is left out: it is not known here" for name in _unknown(greeting)]
     secrets = [f"{node.place}: `{name}`" for node in nodes for name in node.data if SECRET.search(name)]
-    ignored += [f"{secret} is not kept: nothing here would use it" for secret in secrets]
+    not_kept = [f"{secret} is not kept: nothing here would use it" for secret in secrets]
+    ignored = [*unknown, *(warning for node in nodes for warning in _ignored(node)), *left_out]
+    if any(speeches):
+        ignored.append("`transition_speech` of edges is not said: without voice services no edge is followed")
     return Graph(
         kept={**definition, "nodes": [_without_secrets(node) for node in definition["nodes"]]}
         if secrets
         else definition,
         greeting=greeting,
         variables=frozenset(name for text in texts for name in _required(text)),
-        ignored=tuple(ignored),
+        ignored=(*ignored, *not_kept),
+        left_out=(*unknown, *left_out, *not_kept),
         silence="" if _sayable(greeting) else NOTHING_TO_SAY,
     )
 
@@ -199,10 +210,11 @@ def _without_secrets(node: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**node, "data": {name: value for name, value in data.items() if not SECRET.search(name)}}
 
 
-def _check_spoken(text: str, place: str) -> None:
+def check_spoken(text: str, place: str, field: str) -> None:
+    """Raises Invalid for a template that cannot be filled in."""
     rest = TEMPLATE.sub("", text)
     if "{{" in rest or "}}" in rest:
-        raise Invalid(f"{place}: `greeting` has a broken template; write a variable as {{{{first_name}}}}")
+        raise Invalid(f"{place}: `{field}` has a broken template; write a variable as {{{{first_name}}}}")
     for name, _ in TEMPLATE.findall(text):
         if (clock := OF_THE_CLOCK.fullmatch(name)) and not known_zone(clock[2] or "UTC"):
             raise Invalid(f"{place}: {{{{{name}}}}} names no time zone; write {{{{current_time_Europe/Berlin}}}}")
@@ -212,7 +224,7 @@ def _ignored(node: _Node) -> Iterator[str]:
     if node.type != START:
         yield f"{node.place} {UNREACHED.get(node.type, 'is of a type that this version does not know')}"
     elif left := [name for name in node.data if name not in ("name", "greeting", *_PLAIN) and node.has(name)]:
-        yield f"{node.place}: of this version only the greeting is spoken; it does not follow {', '.join(left)}"
+        yield f"{node.place}: without voice services only the greeting is spoken; it does not follow {', '.join(left)}"
 
 
 # Fields of a start node that change nothing where nobody but the greeting speaks.
@@ -231,8 +243,13 @@ def _required(text: str) -> Iterator[str]:
 
 def _unknown(greeting: str) -> Iterator[str]:
     for name, default in TEMPLATE.findall(greeting):
-        if not default and (name in OF_THE_CALL or "." in name.removeprefix(CONTEXT)):
+        if not default and not is_known(name):
             yield name
+
+
+def is_known(name: str) -> bool:
+    """Whether a contact, or the clock, could say what it is."""
+    return name not in OF_THE_CALL and "." not in name.removeprefix(CONTEXT)
 
 
 def _sayable(greeting: str) -> bool:
