@@ -38,7 +38,8 @@ FROM unnest(ARRAY[
     'call_note',
     'forecast',
     'sound',
-    'job_begin'
+    'job_begin',
+    'voice_services'
 ]) WITH ORDINALITY AS tenant (name, place)
 ORDER BY place;
 COMMIT;

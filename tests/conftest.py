@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from graphlib import TopologicalSorter
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +14,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
+from argon2 import PasswordHasher
+from schemas import migrated, opened
 
 from dialplane.store.embedded import attach
 from dialplane.store.postgres import Database
@@ -32,9 +34,27 @@ LONG = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--one-of-each", action="store_true", help="of each file only its first test on the database")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Those files first that take minutes: begun last, one of them would run alone beside idle processors."""
     items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))
+    if config.getoption("--one-of-each"):
+        on_database = [item for item in items if "schema" in getattr(item, "fixturenames", ())]
+        firsts = {item.path: item for item in reversed(on_database)}
+        config.hook.pytest_deselected(items=[item for item in items if firsts.get(item.path) is not item])
+        items[:] = [item for item in items if firsts.get(item.path) is item]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """A password is hashed as cheaply as can be: to make that dear, as it must be elsewhere, takes 0.2 s each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr("dialplane.engine.people.PasswordHasher", cheap)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -61,17 +81,8 @@ def clean_schemas() -> list[str]:
 @pytest_asyncio.fixture
 async def schema(server: Mapping[str, Any], clean_schemas: list[str]) -> AsyncIterator[str]:
     """The name of a migrated schema with nothing in it; it is emptied for the next test."""
-    name = clean_schemas.pop() if clean_schemas else f"t_{uuid4().hex[:12]}"
-    await (await Database.open(server, schema=name, durable=False, max_connections=1)).close()
-    yield name
-    connection = await asyncpg.connect(**server, server_settings={"search_path": name, "lock_timeout": "3s"})
-    try:
-        await connection.execute(await emptying(connection))
-    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.ForeignKeyViolationError):
-        pass  # what a test has left behind is at work in it; nobody else gets it
-    else:
-        clean_schemas.append(name)
-    await connection.close()
+    async with migrated(server, clean_schemas) as name:
+        yield name
 
 
 @pytest_asyncio.fixture
@@ -84,33 +95,8 @@ async def fresh_schema(server: Mapping[str, Any]) -> AsyncIterator[str]:
     await connection.close()
 
 
-async def emptying(connection: Any) -> str:
-    """Statements that empty all tables, those that refer to others first, and begin all ids at 1."""
-    tables = [
-        row[0]
-        for row in await connection.fetch(
-            "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
-            " AND relname <> 'schema_migration'"
-        )
-    ]
-    refers = {table: set[str]() for table in tables}
-    for table, other in await connection.fetch(
-        "SELECT c.relname, f.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
-        " JOIN pg_class f ON f.oid = k.confrelid"
-        " WHERE k.contype = 'f' AND k.connamespace = current_schema()::regnamespace"
-    ):
-        refers[table].add(other)
-    order = reversed(list(TopologicalSorter(refers).static_order()))
-    sequences = await connection.fetch(
-        "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'S'"
-    )
-    restarts = ", ".join(f"setval('{row[0]}', 1, false)" for row in sequences)
-    return "; ".join([*(f'DELETE FROM "{table}"' for table in order), f"SELECT {restarts}"])
-
-
 @pytest_asyncio.fixture
 async def database(server: Mapping[str, Any], schema: str) -> AsyncIterator[Database]:
-    """A migrated database with nothing in it. Commits are not flushed to the disk."""
-    opened = await Database.open(server, schema=schema, durable=False)
-    yield opened
-    await opened.close()
+    """A migrated database with nothing in it."""
+    async with opened(server, schema) as database:
+        yield database

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
+from dialplane.core.answered_by import AnsweredBy
 from dialplane.core.attempt import Conversation, Order
 from dialplane.core.disposition import Disposition
 from dialplane.core.screening import Check
@@ -70,6 +71,10 @@ class Line(Protocol):
     @property
     def first_word_seconds(self) -> float | None: ...
 
+    @property
+    def answered_by(self) -> AnsweredBy | None:
+        """As far as it is known; None: nobody has listened for machines, or long enough."""
+
     async def say(self, text: str, sound: str | None = None) -> float:
         """Speak, return when it has been said: the seconds since the answer at which it began.
 
@@ -89,6 +94,12 @@ class Line(Protocol):
 
     async def transfer(self, to_number: str) -> bool:
         """Hand the other side over to this number, E.164. True: the call is over for us; False: it goes on here."""
+
+    async def no_person(self) -> AnsweredBy:
+        """Return once it turns out that no person has answered; where one has, never."""
+
+    async def leave_message(self, text: str) -> float:
+        """Say this to a machine once it records. As `say`; whoever else uses the line gets HungUp from now on."""
 
     async def hang_up(self) -> None:
         """End the call; what was said stands."""

@@ -30,6 +30,7 @@ from dialplane.core.campaign import CampaignState
 from dialplane.core.retention import Retention
 from dialplane.engine import agents, catalog
 from dialplane.engine.adapters import OpenCarriers
+from dialplane.engine.agent_secrets import AgentSecrets
 from dialplane.engine.agents import Library
 from dialplane.engine.attempts import Attempts
 from dialplane.engine.call_book import CallBook
@@ -59,6 +60,7 @@ from dialplane.engine.speakers import Speakers
 from dialplane.engine.telephony import Telephony
 from dialplane.engine.timeline import Timelines
 from dialplane.engine.uploads import Uploads
+from dialplane.engine.voice_services import VoiceServices
 from dialplane.engine.webhooks import Webhooks
 from dialplane.engine.worker import Only, Worker
 from dialplane.errors import Conflict, EnvironmentFault, Invalid, NotFound
@@ -78,6 +80,7 @@ from dialplane.providers import (
     carrier_limits,
     kept_limits,
     read_agent,
+    read_voice,
 )
 from dialplane.secrets import Secrets
 from dialplane.store.embedded import attach, describe, limit_logs
@@ -121,6 +124,7 @@ class App:
     logs: Path  # of the simulated carrier
     library: Library
     sounds: Sounds
+    voice: VoiceServices
     directory: Directory
     corrections: Corrections
     call_book: CallBook
@@ -162,9 +166,9 @@ class App:
 
     async def add_agent(self, definition: Mapping[str, Any] | None) -> int:
         """The id of an agent with this definition, the example agent without one. Raises Invalid."""
-        reading = read_agent(DEFAULT_DEFINITION if definition is None else definition)
+        reading = await self.library.checked(DEFAULT_DEFINITION if definition is None else definition)
         name = str(reading.definition.get("name") or "unnamed agent")
-        return await agents.ensure_agent(self.database, self.organization_id, name, reading)
+        return await agents.ensure_agent(self.database, name, reading, self.library.secrets)
 
     async def add_carrier(self, description: Mapping[str, Any] | None) -> int:
         """The id of a carrier with this description (`provider`, `name`, `numbers` and the provider's own fields).
@@ -248,7 +252,7 @@ class Server:
         self.callbacks = Callbacks(str(settings.public_url), settings.worker_address) if reached else None
         self.carriers = OpenCarriers(database, clock, self.open_carrier)
         self.hosts = Hosts()
-        self.agents = LoadedAgents(database, self.hosts)
+        self.agents = LoadedAgents(database, self.hosts, lambda: self.secrets, virtual=clock.virtual)
         self._apps: dict[int, App] = {}
 
     @cached_property
@@ -342,7 +346,8 @@ class Server:
         telephony = Telephony(database, clock, organization_id, campaigns, self.carriers, self.sealer, kept_limits)
         caller_numbers = CallerNumbers(database, clock, organization_id, campaigns)
         sounds = Sounds(database, clock, self.files, organization_id)
-        library = Library(database, clock, organization_id, read_agent, sounds)
+        voice = VoiceServices(database, clock, AgentSecrets(lambda: self.secrets, organization_id), read_voice)
+        library = Library(database, clock, organization_id, read_agent, sounds, voice)
         intake = Intake(database, clock, self.files, organization_id)
         return App(
             settings=self.settings,
@@ -379,6 +384,7 @@ class Server:
             logs=self.logs,
             library=library,
             sounds=sounds,
+            voice=voice,
             directory=Directory(database, organization_id),
             corrections=Corrections(database, clock, organization_id),
             call_book=CallBook(database, clock, organization_id),

@@ -57,7 +57,7 @@ async def imported(site: Site, campaign_id: int, contacts: str | Sequence[str], 
     text = contacts if isinstance(contacts, str) else "\n".join(["phone_number", *contacts])
     path: Path = site.server.settings.home / "people.csv"
     path.write_text(text, encoding="utf-8")
-    required = (await app.agent_of(campaign_id)).variables()
+    required = await app.columns_of(campaign_id)
     await app.intake.store(campaign_id, path, None)
     await app.intake.run(campaign_id, required)
 

@@ -54,6 +54,9 @@ async def furnished(site: Site) -> dict[str, Any]:
     delivery = await site.call("POST", f"/webhooks/{webhook['id']}/test")
     key = await site.call("POST", "/user/api-keys", json={"name": SECRET})
     await site.call("POST", "/dnc", json={"phone_numbers": ["+12125550199"], "note": SECRET})
+    llm = {"service": "openai", "model": "gpt-4.1", "api_key": SECRET}
+    services = {"llm": llm, "stt": {"service": "pocketsphinx"}, "tts": {"service": "flite"}}
+    voice = await site.call("PUT", "/voice", json=services)
     return {
         "campaign_id": paused,
         "ran_id": ran["id"],
@@ -74,6 +77,7 @@ async def furnished(site: Site) -> dict[str, Any]:
         "artifact_type": "transcript",
         "phone_number": "+12125550199",
         "name": "startCall",
+        "sealed": voice["services"]["llm"],
     }
 
 
@@ -111,6 +115,7 @@ def bodies(operation: str, ids: Mapping[str, Any]) -> list[dict[str, Any]]:
         "add_contacts": [{"contacts": [{"phone_number": THEIR_NUMBER}]}],
         "remove_contacts": [{"contact_ids": [ids["contact_id"]]}],
         "restore_contacts": [{"contact_ids": [ids["contact_id"]]}],
+        "set_voice_services": [{"llm": ids["sealed"], "stt": {"service": "pocketsphinx"}, "tts": {"service": "flite"}}],
         "remove_do_not_call": [{"phone_numbers": ["+12125550199"]}],
         "update_telephony_configuration": [{"name": "theirs"}],
         "set_workflow_status": [{"status": "archived"}],

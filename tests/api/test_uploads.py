@@ -436,7 +436,7 @@ async def called(site: Site) -> Mapping[str, Any]:
     path = app.settings.home / "one.csv"
     path.write_bytes(CSV)
     await app.intake.store(campaign_id, path, None)
-    await app.intake.run(campaign_id, (await app.agent_of(campaign_id)).variables())
+    await app.intake.run(campaign_id, await app.columns_of(campaign_id))
     async with site.working(), asyncio.timeout(20):
         await app.campaigns.start(campaign_id)
         while (await app.campaigns.get(campaign_id)).state != "completed":

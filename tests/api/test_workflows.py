@@ -57,7 +57,7 @@ async def test_a_graph_tells_what_of_it_has_no_effect(site: Site) -> None:
     assert (new["kind"], new["version_status"]) == ("workflow", "published")
     assert new["template_context_variables"] == {"city": "", "name": ""}
     assert new["warnings"] == [
-        "node '1' (startCall): of this version only the greeting is spoken; it does not follow prompt"
+        "node '1' (startCall): without voice services only the greeting is spoken; it does not follow prompt"
     ]
 
 
@@ -170,8 +170,8 @@ async def test_a_graph_without_words_stays_a_draft_that_nobody_is_called_with(si
 
     assert (new["version_status"], new["version_number"], new["current_definition_id"]) == ("draft", 1, None)
     assert new["warnings"][0] == (
-        "version 1 is a draft: it has nothing to say without a language model; give its startCall node a `greeting`; "
-        "until then no campaign can be made with it"
+        "version 1 is a draft: it has nothing to say without voice services and a prompt; set them up, or give its startCall "
+        "node a `greeting`; until then no campaign can be made with it"
     )
     with pytest.raises(Invalid, match=f"workflow {new['id']} is a draft that has nothing to say"):
         await app.agents.get(app.organization_id, new["id"], (await app.library.get(new["id"])).version)
@@ -298,7 +298,7 @@ async def called_with(site: Site, workflow_id: int, folder: Path, *numbers: str,
         name="calls", agent_id=workflow_id, carrier_id=await app.add_carrier(PATIENT), policies=Policies()
     )
     await app.intake.store(campaign_id, file, None)
-    await app.intake.run(campaign_id, (await app.agent_of(campaign_id)).variables())
+    await app.intake.run(campaign_id, await app.columns_of(campaign_id))
     await app.campaigns.start(campaign_id)
     return campaign_id
 

@@ -140,7 +140,7 @@ class Stage:
                 policies=Policies(**policies),
             )
             await app.intake.store(self.campaign_id, path, None)
-            await app.intake.run(self.campaign_id, (await app.agent_of(self.campaign_id)).variables())
+            await app.intake.run(self.campaign_id, await app.columns_of(self.campaign_id))
             await app.campaigns.start(self.campaign_id)
             found = await app.carrier_log(self.campaign_id)
             assert found is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 
 import pytest
@@ -81,6 +82,44 @@ def test_recording_is_a_setting_of_the_campaign(cli: Cli) -> None:
     assert cli("campaign", "update", campaign, "--recording", "loud").code == 2
     refused = cli("campaign", "update", campaign, "--announcement", "Hello {{name}}")
     assert refused.code == 2 and "the same for everybody" in refused.err
+
+
+def test_what_is_done_about_machines_is_a_setting_of_the_campaign(cli: Cli) -> None:
+    campaign = draft(cli, JANE, machines="leave-message", machine_message="Call us, {{first_name}}.")
+    assert "leave message: Call us, {{first_name}}." in cli("campaign", "show", campaign).out
+
+    assert cli("campaign", "update", campaign, "--machines", "hang-up", "--on-screening", "hang-up").code == 0
+
+    settings = cli("campaign", "show", campaign, "--json").json["settings"]
+    assert settings["machine_detection"] == {
+        "on_machine": "hang_up", "message": "Call us, {{first_name}}.", "on_screening": "hang_up"
+    }  # fmt: skip
+    refused = cli("campaign", "update", campaign, "--machines", "explode")
+    assert refused.code == 2 and "on_machine must be off, hang_up, leave_message, carry_on" in refused.err
+
+
+def test_contacts_are_split_over_versions_of_the_agent(cli: Cli) -> None:
+    draft(cli, JANE, agent=str(cli.file("asker.yaml", "name: asker\ngreeting: Hello.\n")))
+    newer = cli.file("asker.yaml", "name: asker\ngreeting: Good day.\n")
+    campaign = draft(cli, JANE, "+14155550143", agent=str(newer), agent_split="1:1")
+
+    refused = cli("campaign", "update", campaign, "--agent-split", "1:1,3:1")
+    assert refused.code == 2 and "agent_versions: 'asker' has no version 3; choose among 1 to 2" in refused.err
+    assert cli("campaign", "update", campaign, "--agent-split", "1:80,2:20").code == 0
+    assert "asker, versions 1:80,2:20" in cli("campaign", "show", campaign).out
+
+
+def test_a_run_has_the_one_version_of_its_file(cli: Cli) -> None:
+    contacts = cli.contacts("+15005550006")
+
+    refused = cli("run", contacts, "--fast", "--agent-split", "1:80,2:20")
+    done = cli("run", contacts, "--fast", "--agent-split", "1:1", "--json").json
+
+    assert refused.code == 2 and "has no version 2; choose among 1" in refused.err
+    report = cli("campaign", "report", str(done["campaign_id"])).out
+    assert re.search(
+        r"version +weight +attempts +answered +contacts +reached +talk seconds\n.*\n?.*1 +1 +1 +1 +1 +100.0%", report
+    )
 
 
 def test_a_campaign_that_is_paused_may_hang_up(cli: Cli) -> None:

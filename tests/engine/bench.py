@@ -80,7 +80,7 @@ class Bench:
         return campaign_id
 
     async def imports(self, campaign_id: int, contacts: str | Sequence[str], **options: Any) -> None:
-        required = (await self.app.agent_of(campaign_id)).variables()
+        required = await self.app.columns_of(campaign_id)
         await self.app.intake.store(campaign_id, self.file(contacts), None)
         await self.app.intake.run(campaign_id, required, **options)
 

@@ -82,7 +82,7 @@ async def test_transcripts_and_gathered_data_go_and_what_the_calls_came_to_stays
     await aged(live, "campaign", "created_at", 100)
     await aged(live, "attempt", "ended_at", 91, "id <= 3")
     async with live.app.database.connection() as connection:
-        await connection.execute("""UPDATE attempt SET gathered = '{"mood": "fine"}'""")
+        await connection.execute("""UPDATE attempt SET gathered = '{"mood": 1}', summary = 'Fine.', label = 'ok'""")
     assert all(row["transcript"] for row in await live.report(campaign))
 
     gone = await purged(live, transcripts=timedelta(days=90))
@@ -91,6 +91,8 @@ async def test_transcripts_and_gathered_data_go_and_what_the_calls_came_to_stays
     assert gone["transcripts"] == 3
     assert [bool(row["transcript"]) for row in after] == [False, False, False, True, True]
     assert await ask(live, "SELECT count(*) FROM attempt WHERE gathered IS NOT NULL") == 2
+    assert await ask(live, "SELECT count(*) FROM attempt WHERE summary IS NOT NULL") == 2
+    assert await ask(live, "SELECT count(*) FROM attempt WHERE label = 'ok'") == 5
     assert [row["disposition"] for row in after] == ["answered"] * 5
 
 

@@ -22,6 +22,7 @@ from receiver import receiving
 from dialplane.clocks import RealClock
 from dialplane.config import Settings
 from dialplane.core.retry import RetryPolicy
+from dialplane.core.splitting import AgentSplit
 from dialplane.engine import restoring
 from dialplane.engine.archive import open_archive
 from dialplane.engine.backup import Left, back_up
@@ -301,7 +302,14 @@ async def test_all_are_asked_about_however_many_get_no_answer(vault: Vault, monk
 
 async def test_who_was_called_after_the_backup_is_not_called_again(vault: Vault) -> None:
     live = vault.bench
-    campaign = await live.started(numbers(6), carrier={**ALL_ANSWER, **QUICK}, max_lines=1)
+    await live.app.add_agent({"name": "two", "greeting": "Hello."})
+    campaign = await live.started(
+        numbers(6),
+        agent={"name": "two", "greeting": "Good day."},
+        carrier={**ALL_ANSWER, **QUICK},
+        max_lines=1,
+        split=AgentSplit(weights={1: 1}),
+    )
 
     async def some_more_were_called() -> None:
         await until_placed(live, campaign, 2)
@@ -326,6 +334,8 @@ async def test_who_was_called_after_the_backup_is_not_called_again(vault: Vault)
     every_place_has_one_end(log)
     progress = await bench.progress(campaign)
     assert (progress.reached, progress.exhausted, progress.attempts) == (6, 0, 6)
+    versions = {row["agent_version"] for row in await bench.report(campaign)}
+    assert versions == {"1"}, "of the campaign's split, not the one in force"
 
 
 async def test_of_several_calls_after_the_backup_the_last_says_what_became_of_the_contact(vault: Vault) -> None:

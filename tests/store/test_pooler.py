@@ -153,7 +153,7 @@ async def test_jobs_are_found_by_asking(pooler: Pooler, tmp_path: Path) -> None:
 
 async def started(app: App, folder: Path) -> int:
     campaign_id = await drafted(app, folder)
-    await app.intake.run(campaign_id, (await app.agent_of(campaign_id)).variables())
+    await app.intake.run(campaign_id, await app.columns_of(campaign_id))
     await app.campaigns.start(campaign_id)
     return campaign_id
 

@@ -33,6 +33,12 @@ async def furnished(site: Site) -> dict[str, Any]:
         )
         await site.call("POST", f"/campaign/{ran['id']}/start")
         await site.until(f"/campaign/{ran['id']}", {"state": "completed"})
+    async with site.server.database.connection() as connection:  # as an agent in sound would have left it
+        await connection.execute(
+            "UPDATE attempt SET summary = $1, label = $1, usage = $2 WHERE ended_at IS NOT NULL",
+            HOSTILE,
+            {"cost": 0.5, "turns": [{"total_ms": 800}]},
+        )
     waiting = await draft(site, CSV, agent=AGENT)
     assert (await app.campaigns.get(waiting)).state is CampaignState.DRAFT
     (contact, *_) = (await site.call("GET", f"/campaign/{ran['id']}/contacts"))["contacts"]

@@ -210,6 +210,42 @@ async def test_a_trunk_keeps_its_password_and_says_why_it_is_not_ready(site: Sit
     await said(tab, "The number is deleted")
 
 
+@pytest.mark.parametrize(
+    ("provider", "typed", "missing"),
+    [
+        ("Twilio", {"Account SID": "AC" + "0" * 32, "Auth token": "0123456789abcdef"}, "DIALPLANE_PUBLIC_URL"),
+        ("Telnyx", {"API key": "KEY0123456789abcdef", "Voice API application": "1684641123"}, "webhook_public_key"),
+    ],
+)
+async def test_an_account_is_made_and_says_what_it_lacks(
+    site: Site, tab: Page, provider: str, typed: dict[str, str], missing: str
+) -> None:
+    telephony, secret = app_of(site).telephony, next(each for each in typed.values() if "abcdef" in each)
+    await tab.goto(f"{site.url}/carriers/new")
+    await tab.get_by_role("link", name=provider).click()
+    await tab.get_by_label("Name", exact=True).fill("Ours")
+    for label, value in typed.items():
+        await tab.get_by_label(label, exact=True).fill(value)
+    await tab.get_by_label("Listen for machines").check()
+    await tab.get_by_label("Other settings").fill("max_call_seconds: 600")
+    await tab.get_by_role("button", name="Make it").click()
+    await said(tab, "The carrier is made.")
+    carrier_id = int(tab.url.rpartition("/")[2])
+
+    made = telephony._settings(await telephony.get(carrier_id))
+    assert sorted(made.values(), key=str) == sorted([*typed.values(), True, 600], key=str)
+    assert (await telephony.get(carrier_id)).limits.cps == 1.0
+    assert secret not in await tab.content()
+    assert await tab.get_by_label("Listen for machines").is_checked()
+
+    await tab.get_by_label("Listen for machines").uncheck()
+    await tab.get_by_role("button", name="Save").click()
+    await said(tab, "Saved.")
+    kept = telephony._settings(await telephony.get(carrier_id))
+    assert kept == {name: value for name, value in made.items() if name != "machine_detection"}
+    assert missing in str(await telephony.readiness(carrier_id))
+
+
 async def test_carriers_and_numbers_show_their_calls_and_that_a_carrier_rests(site: Site) -> None:
     session = await visitor(site, "vic@example.org", Role.VIEWER)
     app = app_of(site)

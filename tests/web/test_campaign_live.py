@@ -17,6 +17,7 @@ from visitors import OWNER, person
 from benchmarks.filling import fill
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.campaign import CampaignState
+from dialplane.core.machines import MachineDetection, OnMachine, OnScreening
 from dialplane.core.retry import RetryPolicy
 from dialplane.core.window import CONTACT, CallingWindow
 from dialplane.engine import timeline
@@ -243,6 +244,25 @@ async def test_settings_are_changed_where_they_stand(site: Site, tab: Page, surf
     await tab.goto(f"{site.url}/campaigns/{campaign_id}/settings")
     assert await tab.get_by_role("button", name="Save").count() == 0
     assert await tab.get_by_label("Calls at once").is_disabled()
+
+
+async def test_what_is_done_about_machines_is_a_setting(site: Site) -> None:
+    await person(site)
+    cookie = await cookie_of(site)
+    campaign_id = await draft(site, numbers(1))
+    record = await app_of(site).campaigns.get(campaign_id)
+    path, form = f"/campaigns/{campaign_id}/settings", {"name": "one", "agent_id": str(record.agent_id)}
+
+    refused = await site.http.post(path, data={**form, "machines": "leave_message"}, headers=cookie)
+    assert refused.status_code == 400 and "The message: write what is left" in refused.text
+    told = {"machines": "leave_message", "machine_message": "Call us, {{name}}.", "on_screening": "hang_up"}
+    assert (await site.http.post(path, data={**form, **told}, headers=cookie)).status_code == 303
+
+    page = (await site.http.get(path, headers=cookie)).text
+    assert '<option value="leave_message" selected>' in page and 'value="Call us, {{name}}."' in page
+    assert (await app_of(site).campaigns.get(campaign_id)).policies.machines == MachineDetection(
+        on_machine=OnMachine.LEAVE_MESSAGE, message="Call us, {{name}}.", on_screening=OnScreening.HANG_UP
+    )
 
 
 async def test_the_log_has_pages(site: Site) -> None:

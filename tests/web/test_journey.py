@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import re
@@ -16,7 +17,7 @@ sys.path.append(str(Path(__file__).parents[1] / "sip"))  # where people are play
 from browsing import PASSWORD, PHONE, Surfer, surfing
 from callees import EXAMPLES, callee, needs_programs
 from playwright.async_api import Browser, Page, expect
-from served import Served, data_folder, serving
+from served import Served, data_folder, serving, until
 from visitors import OWNER
 
 pytestmark = pytest.mark.asyncio
@@ -41,9 +42,14 @@ def served() -> Iterator[Served]:
         yield started
 
 
+def first_link(served: Served) -> str | None:
+    found = (re.search(r"first administrator: (\S+)", line) for line in served.said)
+    return next((each[1] for each in found if each), None)
+
+
 async def arrive(surfer: Surfer, served: Served) -> Page:
     """By the link that the server printed, where nobody has come by it yet; else by signing in."""
-    link = next(found for line in served.said if (found := re.search(r"first administrator: (\S+)", line)))[1]
+    link = await asyncio.to_thread(until, lambda: first_link(served), "the first link is printed")
     if served.http.get(link).status_code != 200:
         return await surfer.sign_in(OWNER)
     tab = await surfer.tab(link.removeprefix(served.url))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from people import app_of, completed, draft
+from browsing import Surfer
+from people import app_of, completed, draft, numbers
 from playwright.async_api import Page, expect
 from site_of import CALLS, Site
 from visitors import visitor
 
 from dialplane.core.retry import RetryPolicy
+from dialplane.core.splitting import AgentSplit
 from dialplane.core.window import CONTACT, CallingWindow
 from dialplane.engine import results
 from dialplane.engine.results import Share, Talk
@@ -145,3 +147,33 @@ async def test_a_campaign_without_calls_and_one_of_another_organization(site: Si
     assert "No call has ended yet" in page
     eve = await visitor(site, "eve@example.org", of="other")
     assert (await site.http.get(f"/campaigns/{campaign_id}/results", headers=eve)).status_code == 404
+
+
+async def test_versions_of_the_agent_are_set_by_weight_and_compared(site: Site, tab: Page, surfer: Surfer) -> None:
+    surfer.expected = ("400",)
+    app = app_of(site)
+    await app.add_agent(ASKER)
+    carrier = CALLS | {"answers": {"expected": 1}, "talk_seconds": 0.6}
+    campaign_id = await draft(site, numbers(12), agent=ASKER | {"greeting": "Good day."}, carrier=carrier)
+    await tab.goto(f"{site.url}/campaigns/{campaign_id}/settings")
+    await tab.get_by_label("Version 1").fill("1")
+    await tab.get_by_label("Version 2, in force").fill("many")
+    await tab.get_by_role("button", name="Save").click()
+    await expect(tab.get_by_role("alert")).to_have_text("Weight of version 2: write a number, not 'many'")
+    await tab.get_by_label("Version 2, in force").fill("1")
+    await tab.get_by_role("button", name="Save").click()
+    await tab.get_by_text("Saved. It counts from the next call on.").wait_for()
+    assert await tab.get_by_label("Version 1").input_value() == "1"
+    assert (await app.campaigns.get(campaign_id)).policies.split == AgentSplit(weights={1: 1, 2: 1})
+    await tab.goto(f"{site.url}/campaigns/{campaign_id}")
+    await expect(tab.locator("main")).to_contain_text("Asker, version 1 (50 %), 2 (50 %)")
+
+    await app.campaigns.start(campaign_id)
+    async with site.working():
+        await site.until(f"/campaign/{campaign_id}", {"state": "completed"})
+    await tab.goto(f"{site.url}/campaigns/{campaign_id}/results")
+
+    rows = [await row.locator("td").all_inner_texts() for row in await tab.locator("#versions tbody tr").all()]
+    assert [(row[0], row[1], row[6]) for row in rows] == [("1", "1", "100 %"), ("2", "1", "100 %")]
+    assert sum(int(row[2]) for row in rows) == 12
+    await expect(tab.get_by_role("region", name="Gathered by version: comes")).to_contain_text("yes")

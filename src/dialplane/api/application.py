@@ -19,7 +19,9 @@ from dialplane.api import (
     health,
     live_calls,
     metrics,
+    results,
     sounds,
+    voice,
     webhooks,
     why,
 )
@@ -101,6 +103,7 @@ def build_routes() -> FastAPI:
     api.include_router(forecasts.router)
     api.include_router(live_calls.router)
     api.include_router(sounds.router)
+    api.include_router(voice.router)
     api.include_router(do_not_call.router)
     api.include_router(campaign_log.router)
     api.include_router(events.router)
@@ -108,6 +111,7 @@ def build_routes() -> FastAPI:
     api.include_router(workflows.router)
     api.include_router(runs.router)
     api.include_router(reports.router)
+    api.include_router(results.router)
     api.include_router(editor.router)
     api.include_router(accounts.router)
     api.include_router(telephony.router)

@@ -63,7 +63,7 @@ async def stream_of_call(organization_id: int, attempt_uuid: UUID, what: str, we
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
         await messages.close()
-        with suppress(RuntimeError):  # they were first
+        with suppress(RuntimeError, WebSocketDisconnect):  # they were first
             await websocket.close()
     return None
 

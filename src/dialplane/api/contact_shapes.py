@@ -109,6 +109,9 @@ class AttemptView(BaseModel):
     cause: str
     transcript: list[dict[str, Any]] | None
     gathered: dict[str, Any] | None = Field(description="What the agent has gathered.")
+    summary: str | None = Field(description="Of the call, in the agent's words.")
+    label: str | None = Field(description="The agent's own word for what came of it.")
+    usage: dict[str, Any] | None = Field(description="Of the agent's services: how much, its cost, how quick.")
     recording: str = Field(description="The key of its file; empty: there is none.")
 
 

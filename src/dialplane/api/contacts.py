@@ -74,7 +74,7 @@ async def add_contacts(campaign_id: Id, body: ContactsToAdd, app: OperatorApp) -
     `exists`. Contacts that cannot be added are answered with `rejected` and do not keep the others from it, unless
     `strict` is set. A contact that is sent alone, without a list around it, is strict.
     """
-    required = (await app.agent_of(campaign_id)).variables()
+    required = await app.columns_of(campaign_id)
     if body.strict and (malformed := body.malformed()):
         position, rejected = min(malformed.items())
         raise Invalid(f"contact {position + 1} of {len(body.contacts)}, {rejected}")

@@ -12,6 +12,7 @@ from dialplane.cli import options, output, why
 from dialplane.cli.orders import NewCampaign, new_campaign
 from dialplane.cli.session import opened, opened_for, opened_to_change, perform
 from dialplane.core.disposition import Disposition
+from dialplane.core.machines import MachineDetection, OnMachine
 from dialplane.core.recording import Recording, RecordingMode
 from dialplane.errors import Conflict, Invalid
 
@@ -86,6 +87,7 @@ async def _show(campaign_id: int, as_json: bool) -> None:
         found = _shown(campaign, progress)
         found["rejected_rows"] = await app.campaigns.rejected_rows(campaign_id)
         found["skipped"] = await app.campaigns.skip_reasons(campaign_id) if progress.skipped else {}
+        found["versions"] = await output.versions(app, campaign)
     if as_json:
         output.print_json(found)
     else:
@@ -130,7 +132,7 @@ def _print_campaign(campaign: CampaignRecord, progress: Progress, found: dict[st
         ("starts", output.moment(campaign.starts_at)),
         ("started", output.moment(campaign.started_at)),
         ("finished", output.moment(campaign.ended_at)),
-        ("agent", f"{campaign.agent_name}, version {campaign.agent_version}"),
+        ("agent", f"{campaign.agent_name}, {_versions(campaign)}"),
         ("carrier", campaign.carrier_name),
         ("redial of", campaign.parent_id),
         ("hours", policies.window.describe()),
@@ -141,6 +143,7 @@ def _print_campaign(campaign: CampaignRecord, progress: Progress, found: dict[st
             f"{retry.max_retries} after {output.duration(retry.delay_seconds)} on {', '.join(sorted(retry.retry_on))}",
         ),
         ("recording", _recording(policies.recording)),
+        ("machines", _machines(policies.machines)),
         ("contacts", _words(progress.contacts())),
         ("rejected", found["rejected_rows"] or None),
         ("skipped", _words(found["skipped"])),
@@ -152,11 +155,28 @@ def _print_campaign(campaign: CampaignRecord, progress: Progress, found: dict[st
     for name, value in lines:
         if value not in (None, ""):
             print(f"{name:<11}{value}")
+    if found["versions"]:
+        print()
+        output.show_versions(found["versions"])
+
+
+def _versions(campaign: CampaignRecord) -> str:
+    """'version 3', 'versions 3:80,4:20'"""
+    split = campaign.policies.split
+    return f"versions {split.describe()}" if split.weights else f"version {campaign.agent_version}"
 
 
 def _recording(recording: Recording) -> str:
     announced = recording.mode is RecordingMode.ANNOUNCED
     return f"{recording.mode}: {recording.announcement}" if announced else recording.mode.value
+
+
+def _machines(machines: MachineDetection) -> str:
+    """'' where nobody listens for them."""
+    if not machines.listens:
+        return ""
+    done = machines.on_machine.value.replace("_", " ")
+    return f"{done}: {machines.message}" if machines.on_machine is OnMachine.LEAVE_MESSAGE else done
 
 
 def _words(counts: Any) -> str:
@@ -206,10 +226,14 @@ async def _report(campaign_id: int, path: Path, as_json: bool) -> None:
     async with opened_for(campaign_id) as app:
         rejects = await write_files(app, campaign_id, path)
         found = await output.summary(app, campaign_id, report=path, rejects=rejects)
+        found["versions"] = await output.versions(app, await app.campaigns.get(campaign_id))
     if as_json:
         output.print_json(found)
     else:
         show_summary(found)
+        if found["versions"]:
+            print()
+            output.show_versions(found["versions"])
 
 
 # --- make ------------------------------------------------------------------------------------------------
@@ -230,6 +254,10 @@ def create(
     retry_delay: options.RetryDelay = None,
     recording: options.Recording = None,
     announcement: options.Announcement = None,
+    machines: options.Machines = None,
+    machine_message: options.MachineMessage = None,
+    on_screening: options.Screening = None,
+    agent_split: options.Split = None,
     strict: options.Strict = False,
     seed: options.Seed = None,
     as_json: options.Json = False,
@@ -244,6 +272,10 @@ def create(
         retry_delay=retry_delay,
         recording=recording,
         announcement=announcement,
+        machines=machines,
+        machine_message=machine_message,
+        on_screening=on_screening,
+        agent_split=agent_split,
     )
     order = new_campaign(
         file=file,
@@ -399,6 +431,10 @@ def update(
     retry_delay: options.RetryDelay = None,
     recording: options.Recording = None,
     announcement: options.Announcement = None,
+    machines: options.Machines = None,
+    machine_message: options.MachineMessage = None,
+    on_screening: options.Screening = None,
+    agent_split: options.Split = None,
     as_json: options.Json = False,
 ) -> None:
     """Change the settings that are given, while it runs too; those that are not stay as they are."""
@@ -411,6 +447,10 @@ def update(
         retry_delay=retry_delay,
         recording=recording,
         announcement=announcement,
+        machines=machines,
+        machine_message=machine_message,
+        on_screening=on_screening,
+        agent_split=agent_split,
     )
     if not given.any_given and name is None:
         raise Conflict("nothing to change: give at least one option")

@@ -45,7 +45,7 @@ async def _add(campaign_id: int, contact: dict[str, Any], default_region: str | 
     from dialplane.engine.contacts import LateContact  # noqa: PLC0415  (the engine)
 
     async with opened_to_change(campaign_id) as app:
-        required = (await app.agent_of(campaign_id)).variables()
+        required = await app.columns_of(campaign_id)
         added = await app.contacts.add(
             campaign_id, [LateContact(**contact)], default_region=default_region, required=required
         )

@@ -82,7 +82,7 @@ async def _set_going(app: App, campaign_id: int, *, strict: bool, report: Path, 
         output.say(f"campaign {campaign_id} is completed: nothing is left to dial; its report is written again")
     elif campaign.state is CampaignState.DRAFT:
         if campaign.importing is not None:
-            required = (await app.agent_of(campaign_id)).variables()
+            required = await app.columns_of(campaign_id)
             rejects = rejects_path(report)
             await import_contacts(app, campaign_id, campaign.importing, required, strict, rejects, plain=plain)
         await _begin(app, campaign_id)

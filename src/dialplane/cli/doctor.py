@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,8 @@ class Status(StrEnum):
     FAULT = "fault"
 
 
+EXTRAS = {"sip": ("baresip",), "voice": ("pipecat", "pocketsphinx"), "flac": ("soundfile",)}  # and their modules
+WHAT_FOR = {"sip": "calls over a SIP trunk", "voice": "agents that hold a conversation", "flac": "smaller recordings"}
 MARKS = {Status.OK: "✓", Status.WARNING: "!", Status.FAULT: "✗"}
 
 
@@ -92,6 +95,7 @@ async def _findings(ours: Settings) -> AsyncIterator[Finding]:
     for finding in await asyncio.to_thread(_disks, ours):
         yield finding
     yield _zones()
+    yield _extras()
     if ours.database_url is None:
         yield await asyncio.to_thread(_embedded, ours.home)
     try:
@@ -154,6 +158,17 @@ def _zones() -> Finding:
         message = "the zone of a telephone number is not found, so windows by contact would call nobody"
         return Finding("zones", Status.FAULT, message, "pip install --upgrade tzdata phonenumbers")
     return Finding("zones", Status.OK, f"{len(available_timezones())} time zones, numbers have theirs")
+
+
+def _extras() -> Finding:
+    """An installation that needs none of them is as it should be."""
+    found = {extra: all(find_spec(module) is not None for module in modules) for extra, modules in EXTRAS.items()}
+    told = "; ".join(
+        f"{extra} {'is' if there else 'is not'} installed: {WHAT_FOR[extra]}" for extra, there in found.items()
+    )
+    absent = [extra for extra, there in found.items() if not there]
+    fix = f"should you need it: pip install 'dialplane[{','.join(absent)}]'" if absent else ""
+    return Finding("extras", Status.OK, told, fix)
 
 
 def _embedded(home: Path) -> Finding:

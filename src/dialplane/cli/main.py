@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from dialplane import __version__
-from dialplane.cli import backup, campaign, contacts, dnc, doctor, forecast, jobs, keys, purge, run, serve, worker
+from dialplane.cli import (
+    backup,
+    campaign,
+    contacts,
+    dnc,
+    doctor,
+    forecast,
+    jobs,
+    keys,
+    purge,
+    run,
+    serve,
+    voice,
+    worker,
+)
 from dialplane.cli.errors import tell
 
 app = typer.Typer(
@@ -28,6 +42,7 @@ app.add_typer(campaign.app, name="campaign")
 app.add_typer(contacts.app, name="contacts")
 app.add_typer(dnc.app, name="dnc")
 app.add_typer(keys.app, name="keys")
+app.add_typer(voice.app, name="voice")
 app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(purge.purge)

@@ -39,8 +39,9 @@ async def make(
     if at_once and order.starts_at is None:
         await _check_carrier(app, carrier_id)
     agent_id = await app.add_agent(order.agent)
-    if order.policies.split.weights:
-        required = await app.speakers.columns(agent_id, order.policies.split)
+    columns = await app.speakers.columns(agent_id, order.policies.split)
+    if columns != required:  # of other versions, or with voice services
+        required = columns
         app.intake.check(order.file, required)
     campaign_id = await app.campaigns.create(
         id=id,

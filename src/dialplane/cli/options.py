@@ -13,9 +13,11 @@ from typing import Annotated, Any
 import typer
 
 from dialplane.core.campaign import Policies
+from dialplane.core.machines import MachineDetection
 from dialplane.core.recording import Recording as RecordingPolicy
 from dialplane.core.recording import RecordingMode
 from dialplane.core.retry import RetryPolicy, parse_duration
+from dialplane.core.splitting import AgentSplit
 from dialplane.core.window import CallingWindow
 from dialplane.errors import EnvironmentFault, Invalid
 
@@ -83,6 +85,39 @@ Announcement = Annotated[
     str | None,
     typer.Option("--announcement", metavar="TEXT", help="Its words.", show_default="This call is recorded."),
 ]
+Machines = Annotated[
+    str | None,
+    typer.Option(
+        "--machines",
+        metavar="off|hang-up|leave-message|carry-on",
+        help="Listen for answering machines on carriers with sound, and what to do about them.",
+        show_default="off",
+    ),
+]
+MachineMessage = Annotated[
+    str | None,
+    typer.Option(
+        "--machine-message", metavar="TEXT", help="What is left on them, with {{columns}}.", show_default=False
+    ),
+]
+Screening = Annotated[
+    str | None,
+    typer.Option(
+        "--on-screening",
+        metavar="carry-on|hang-up",
+        help="About assistants that ask who calls, where machines are listened for.",
+        show_default="carry-on",
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        "--agent-split",
+        metavar="3:80,4:20",
+        help="Versions of the agent by weight, each contact always with the same one; '': the one in force.",
+        show_default="the version in force",
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="A single bad row refuses the file.")]
 Seed = Annotated[
     int | None, typer.Option("--seed", help="Of the simulated carrier: another seed, other calls.", show_default="1")
@@ -101,6 +136,10 @@ class PolicyOptions:
     retry_delay: str | None
     recording: RecordingMode | None = None
     announcement: str | None = None
+    machines: str | None = None
+    machine_message: str | None = None
+    on_screening: str | None = None
+    agent_split: str | None = None
 
     @property
     def any_given(self) -> bool:
@@ -119,6 +158,8 @@ class PolicyOptions:
             max_lines=before.max_lines if self.max_concurrency is None else self.max_concurrency,
             cps=before.cps if self.cps is None else self.cps,
             recording=self._recording(before.recording),
+            machines=self._machines(before.machines),
+            split=before.split if self.agent_split is None else AgentSplit.parse(self.agent_split),
         )
 
     def _window(self, before: CallingWindow) -> CallingWindow:
@@ -132,6 +173,13 @@ class PolicyOptions:
             mode=before.mode if self.recording is None else self.recording,
             announcement=before.announcement if self.announcement is None else self.announcement,
         )
+
+    def _machines(self, before: MachineDetection) -> MachineDetection:
+        given = {"on_machine": self.machines, "message": self.machine_message, "on_screening": self.on_screening}
+        words = {name: value for name, value in given.items() if value is not None}
+        for name in words.keys() & {"on_machine", "on_screening"}:
+            words[name] = words[name].replace("-", "_")
+        return MachineDetection.from_json(before.to_json() | words)
 
     def _retry(self, before: RetryPolicy) -> RetryPolicy:
         retries = before.max_retries if self.max_retries is None else self.max_retries

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dialplane.engine.views import CampaignRecord, Progress
     from dialplane.wiring import App
 
+ANSWERS_SHOWN = 5
 REPEAT_SECONDS = 10.0  # a log line that comes again sooner is left out
 _NUMBER = re.compile(r"(\+\d{1,4})\d+(\d{4})\b")
 
@@ -118,6 +119,46 @@ def _absolute(path: Path | None) -> str | None:
     return None if path is None else str(path.absolute())
 
 
+async def versions(app: App, campaign: CampaignRecord) -> list[dict[str, Any]]:
+    """The results of a campaign by version of its agent; none without a split, for counting takes a while."""
+    split = campaign.policies.split
+    found = (await app.results.campaign(campaign.id)).versions if split.weights else ()
+    return [
+        {
+            "version": each.version,
+            "weight": split.weights.get(each.version),
+            "attempts": each.share.calls,
+            "placed": each.share.placed,
+            "answered": each.share.answered,
+            "contacts": each.contacts,
+            "reached": each.reached,
+            "talk_seconds": each.talk_seconds,
+            "gathered": {field.name: dict(field.answers) for field in each.fields},
+        }
+        for each in found
+    ]
+
+
+def show_versions(found: Sequence[Mapping[str, Any]]) -> None:
+    """A table of `versions`, and what each one has gathered."""
+    columns = ("version", "weight", "attempts", "answered", "contacts", "reached", "talk seconds")
+    rows = [
+        (
+            each["version"],
+            each["weight"],
+            *(f"{each[name]:,}" for name in columns[2:5]),
+            f"{each['reached'] / each['contacts']:.1%}" if each["contacts"] else "",
+            "" if each["talk_seconds"] is None else f"{each['talk_seconds']:.1f}",
+        )
+        for each in found
+    ]
+    table(columns, rows, right=columns)
+    for each in found:
+        for field, answers in each["gathered"].items():
+            most = list(answers.items())[:ANSWERS_SHOWN]
+            print(f"version {each['version']}, {field}: " + ", ".join(f"{value} {calls:,}" for value, calls in most))
+
+
 def settings_json(campaign: CampaignRecord) -> dict[str, Any]:
     """Its policies, as they are stored."""
     policies = campaign.policies
@@ -129,6 +170,8 @@ def settings_json(campaign: CampaignRecord) -> dict[str, Any]:
         "breaker": policies.breaker.to_json(),
         "abandon": policies.abandon.to_json(),
         "recording": policies.recording.to_json(),
+        "agent_versions": policies.split.to_json(),
+        "machine_detection": policies.machines.to_json(),
     }
 
 

@@ -36,6 +36,10 @@ def run(
     retry_delay: options.RetryDelay = None,
     recording: options.Recording = None,
     announcement: options.Announcement = None,
+    machines: options.Machines = None,
+    machine_message: options.MachineMessage = None,
+    on_screening: options.Screening = None,
+    agent_split: options.Split = None,
     strict: options.Strict = False,
     seed: options.Seed = None,
     fast: Fast = False,
@@ -56,6 +60,10 @@ def run(
         retry_delay=retry_delay,
         recording=recording,
         announcement=announcement,
+        machines=machines,
+        machine_message=machine_message,
+        on_screening=on_screening,
+        agent_split=agent_split,
     )
     others = (file, name, agent, carrier, default_region, start_at, seed)
     if resume is not None:
@@ -82,7 +90,10 @@ def run(
 
 def _run(order: NewCampaign, *, fast: bool, report: Path, as_json: bool) -> None:
     from dialplane.cli.dialling import dial_file  # noqa: PLC0415  (the engine; bad options end before it is needed)
+    from dialplane.providers import HOSTED  # noqa: PLC0415
 
+    if fast and order.agent is not None and order.agent.get("kind") in HOSTED:
+        raise Invalid("this agent talks in sound, and there is none on the virtual clock: leave out --fast")
     _end(perform(dial_file(order, fast=fast, report=report, as_json=as_json)))
 
 

@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from dialplane.core.answered_by import AnsweredBy
 from dialplane.core.disposition import Disposition
+from dialplane.core.machines import MachineDetection
 from dialplane.core.recording import Recording
 from dialplane.core.screening import Check
 
@@ -55,6 +57,7 @@ class Order:
     send_at, send_before: the engine's clock; the call goes out in [send_at, send_before) or not at all.
     spacing: seconds that must lie between this start and the one before it, by the scope that shares the limit.
     check: what must be asked before it goes out. recording: whether the call is recorded, if its carrier does that.
+    machines: what is done where no person answers, if its carrier brings their sound.
     carrier_call_id: the carrier's own name of it, where it has been placed and that is known.
     """
 
@@ -76,6 +79,7 @@ class Order:
     limits: CallLimits = CallLimits()
     check: Check | None = None
     recording: Recording = field(default_factory=Recording)
+    machines: MachineDetection = field(default_factory=MachineDetection)
     carrier_call_id: str | None = None
 
 
@@ -90,18 +94,26 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """What an agent brings back from a call. opted_out: the person wants no more calls of the organization."""
+    """What an agent brings back from a call. opted_out: the person wants no more calls of the organization.
+
+    summary: of the call, in words. label: the agent's own word for what came of it; "" for none. usage: what was used
+    of services, what that costs and how quick they were (see docs/agents.md).
+    """
 
     transcript: Sequence[Utterance] = ()
     gathered: Mapping[str, Any] = field(default_factory=dict)
     opted_out: bool = False
+    summary: str = ""
+    label: str = ""
+    usage: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """Everything reported about the end of an attempt. Instants are None where that point was never reached.
 
-    abandoned: as in `core/abandon.py`; None: no person answered, or it is not known when the agent spoke.
+    abandoned: as in `core/abandon.py`; None: no person answered, or it is not known when the agent spoke. answered_by:
+    None: nobody answered, or nobody listened for machines.
     """
 
     disposition: Disposition
@@ -113,4 +125,5 @@ class Outcome:
     cause: str = ""
     conversation: Conversation = Conversation()
     abandoned: bool | None = None
+    answered_by: AnsweredBy | None = None
     recording: str = ""

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
+from uuid import UUID
 
 from dialplane.core.abandon import AbandonRule
 from dialplane.core.attempt import CallLimits
 from dialplane.core.breaker import CircuitBreaker
+from dialplane.core.machines import MachineDetection
 from dialplane.core.numbers import NumberPool
 from dialplane.core.recording import Recording
 from dialplane.core.retry import RetryPolicy
 from dialplane.core.screening import Check
+from dialplane.core.splitting import AgentSplit
 from dialplane.core.window import CallingWindow
 
 
@@ -112,6 +115,8 @@ class Policies:
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     abandon: AbandonRule = field(default_factory=AbandonRule)
     recording: Recording = field(default_factory=Recording)
+    machines: MachineDetection = field(default_factory=MachineDetection)
+    split: AgentSplit = field(default_factory=AgentSplit)
     max_lines: int | None = None
     cps: float | None = None
 
@@ -135,9 +140,10 @@ class Trunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """A campaign as the turn sees it."""
+    """A campaign as the turn sees it. agent_version: the one in force."""
 
     id: int
+    uuid: UUID
     name: str
     state: CampaignState
     keep_open: bool
@@ -153,6 +159,10 @@ class Campaign:
     queue: str | None
     check: Check | None
     resumed_at: datetime | None
+
+    def version_for(self, contact_id: int) -> int:
+        """The version of its agent that speaks with this contact."""
+        return self.policies.split.version_for(contact_id, seed=self.uuid, in_force=self.agent_version)
 
     def is_over(self, now: datetime) -> bool:
         """Whether its end has come: no call begins any more."""

@@ -10,8 +10,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from dialplane.core.intake import template_value, template_values
+from dialplane.engine.agent_secrets import AgentSecrets
 from dialplane.engine.ranges import Ranges
 from dialplane.engine.sounds import Sounds
+from dialplane.engine.voice_services import Services, VoiceServices
 from dialplane.errors import Conflict, Invalid, NotFound
 from dialplane.ports import Clock
 from dialplane.store.postgres import Database, Row, rows, sql
@@ -73,27 +75,36 @@ class AgentRecord:
         return self.newest_version != self.version
 
 
+Definition = Mapping[str, Any]
+
+
 class Library:
-    """The agents of one organization. read: a definition -> what it comes to; raises Invalid."""
+    """The agents of one organization.
+
+    read: (a definition, the voice services of the organization) -> what it comes to; raises Invalid.
+    """
 
     def __init__(
         self,
         database: Database,
         clock: Clock,
         organization_id: int,
-        read: Callable[[Mapping[str, Any]], Reading],
+        read: Callable[[Definition, Services | None], Reading],
         sounds: Sounds,
+        voice: VoiceServices,
     ) -> None:
         self._database = database
         self._clock = clock
         self._organization_id = organization_id
         self._of = {"organization_id": organization_id}
         self._sounds = sounds
-        self.read = read
+        self._read = read
+        self._voice = voice
+        self.secrets = voice.secrets
 
     async def create(self, name: str, definition: Mapping[str, Any]) -> int:
         """The id of a new agent. Raises Invalid."""
-        reading = await self._checked(definition)
+        reading = await self.checked(definition)
         async with open_command(self._database, self._organization_id, self._clock.instant()) as turn:
             agent_id = await sql.create_agent(
                 turn.connection, uuid=uuid4(), name=_named(name), kind=reading.kind, version=0, now=turn.now, **self._of
@@ -109,17 +120,40 @@ class Library:
         Raises NotFound, Invalid, Conflict where a campaign's contacts lack a column of the new definition: their calls
         would be answered by nobody.
         """
-        reading = None if definition is None else await self._checked(definition)
+        reading = None if definition is None else await self.checked(definition)
         async with open_command(self._database, self._organization_id, self._clock.instant()) as turn:
             found = await sql.agent(turn.connection, agent_id=agent_id, **self._of)
             if found is None:
                 raise NotFound("Workflow not found")
             if name is not None and _named(name) != found["name"]:
                 await sql.name_agent(turn.connection, agent_id=agent_id, name=_named(name), now=turn.now, **self._of)
-            if reading is not None and reading.definition != found["definition"]:
+            if reading is not None and not self.secrets.same(reading.definition, found["definition"]):
                 if not reading.draft:
                     await self._check_columns(turn, agent_id, reading.variables)
                 await _add_version(turn, agent_id, reading)
+
+    async def publish(self, agent_id: int) -> AgentRecord:
+        """A draft that can speak by now, since there are services for it, comes into force.
+
+        Raises NotFound, Conflict where it cannot.
+        """
+        found = await self.get(agent_id)
+        if not found.is_draft:
+            return found
+        reading = (await self.reader())(found.definition)
+        if reading.draft:
+            raise Conflict(f"version {found.newest_version} stays a draft: {reading.draft}")
+        async with open_command(self._database, self._organization_id, self._clock.instant()) as turn:
+            await self._check_columns(turn, agent_id, reading.variables)
+            await sql.enforce_agent_version(
+                turn.connection,
+                agent_id=agent_id,
+                version=found.newest_version,
+                kind=reading.kind,
+                now=turn.now,
+                **self._of,
+            )
+        return await self.get(agent_id)
 
     async def archive(self, agent_id: int) -> None:
         """No campaign can be made with it; those there are go on. Raises NotFound."""
@@ -187,10 +221,16 @@ class Library:
             found = await rows(sql.agent_attempts(connection, agent_ids=agent_ids, **self._of))
         return dict.fromkeys(agent_ids, 0) | {row["agent_id"]: row["attempts"] for row in found}
 
-    async def _checked(self, definition: Mapping[str, Any]) -> Reading:
+    async def reader(self) -> Callable[[Definition], Reading]:
+        """Reads definitions as they are kept; raises Invalid. With the voice services of now."""
+        voice = await self._voice.get()
+        return lambda definition: self._read(definition, voice)
+
+    async def checked(self, definition: Definition) -> Reading:
+        """What somebody gives: its secrets sealed, its sounds there. Raises Invalid."""
         if len(json.dumps(definition, ensure_ascii=False).encode()) > MOST_BYTES:
             raise Invalid(f"a workflow's definition may have {MOST_BYTES:,} bytes of JSON")
-        reading = self.read(definition)
+        reading = (await self.reader())(self.secrets.sealed(definition))
         await self._sounds.check(reading.sounds)
         return reading
 
@@ -209,18 +249,18 @@ def lacking(required: Iterable[str], columns: Iterable[str]) -> list[str]:
     return sorted(name for name in required if template_value(name, values) is None)
 
 
-async def ensure_agent(database: Database, organization_id: int, name: str, reading: Reading) -> int:
-    """The id of the agent of this name; a definition that differs from its last becomes a new version.
+async def ensure_agent(database: Database, name: str, reading: Reading, secrets: AgentSecrets) -> int:
+    """The id of the organization's agent of this name; a definition that differs from its last is a new version.
 
     Raises Invalid for a draft.
     """
     if reading.draft:
         raise Invalid(f"agent: {reading.draft}")
-    kind, definition = reading.kind, reading.definition
+    kind, organization_id = reading.kind, secrets.organization_id
     async with open_command(database, organization_id, None) as turn:
         of = {"organization_id": organization_id}
         found = await sql.find_agent(turn.connection, name=name, kind=kind, **of)
-        if found is not None and found["definition"] == definition:
+        if found is not None and secrets.same(reading.definition, found["definition"]):
             return int(found["id"])
         agent_id = found["id"] if found is not None else await sql.create_agent(
             turn.connection, uuid=uuid4(), name=name, kind=kind, version=0, now=turn.now, **of

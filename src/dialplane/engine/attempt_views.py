@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from statistics import median
 from typing import Any
 from uuid import UUID
 
+from dialplane.core.answered_by import AnsweredBy
 from dialplane.core.attempt import AttemptState
 from dialplane.core.disposition import Disposition
 from dialplane.store.postgres import Row
@@ -97,9 +99,24 @@ class AttemptRecord:
     sip_status: int | None
     cause: str
     abandoned: bool | None
+    answered_by: AnsweredBy | None
     gathered: Mapping[str, Any] | None
+    summary: str | None
+    label: str | None
+    usage: Mapping[str, Any] | None
     recording: str
     has_transcript: bool
+
+    @property
+    def cost(self) -> float | None:
+        """Of the services that the agent used, in the currency of their prices; None where these are not known."""
+        return (self.usage or {}).get("cost")
+
+    @property
+    def answer_seconds(self) -> float | None:
+        """How long the person waited for an answer of the agent, at the median; None where nobody measured it."""
+        turns = [turn["total_ms"] for turn in (self.usage or {}).get("turns", ())]
+        return median(turns) / 1000 if turns else None
 
     @property
     def talk_seconds(self) -> float | None:
@@ -128,7 +145,12 @@ def talk_seconds(answered_at: datetime | None, ended_at: datetime) -> float:
     return 0.0 if answered_at is None else max(0.0, (ended_at - answered_at) / timedelta(seconds=1))
 
 
-_WORDS = {"state": AttemptState, "disposition": Disposition, "disposition_before": Disposition}
+_WORDS = {
+    "state": AttemptState,
+    "disposition": Disposition,
+    "disposition_before": Disposition,
+    "answered_by": AnsweredBy,
+}
 
 
 def attempt(row: Row) -> AttemptRecord:

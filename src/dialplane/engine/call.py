@@ -6,10 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from dialplane.core.abandon import is_abandoned
+from dialplane.core.answered_by import PEOPLE, AnsweredBy
 from dialplane.core.attempt import AttemptState, Conversation, Order, Outcome
 from dialplane.core.disposition import Disposition
+from dialplane.core.machines import OnScreening
 from dialplane.ports import Answered, Ended, Ringing
 
+CAUSES = {  # of a call that no person answered
+    AnsweredBy.MACHINE: "a machine answered",
+    AnsweredBy.SCREENING: "call screening answered",
+    AnsweredBy.FAX: "a fax answered",
+}
 DEADLINE_GRACE = timedelta(seconds=5)  # beyond what the carrier says a state may last
 
 
@@ -35,6 +42,7 @@ class Call:
     conversation: Conversation = field(default_factory=Conversation)
     agent_failure: str = ""
     first_word_seconds: float | None = None
+    answered_by: AnsweredBy | None = None
     hung_up: bool = False
     ended: Ended | None = None
 
@@ -56,24 +64,34 @@ class Call:
     def outcome(self, ended: Ended) -> Outcome:
         """With what was heard before, and what its end tells of it."""
         failed = bool(self.agent_failure)
+        answered_by = self.answered_by or (AnsweredBy.MACHINE if ended.disposition is Disposition.VOICEMAIL else None)
+        disposition, cause = self._judged(ended, answered_by)
         ringing_at = self.ringing_at or ended.ringing_at
         answered_at = self.answered_at or ended.answered_at
         known = (self.placed_at, ended.placed_at, ringing_at, answered_at)
         return Outcome(
-            disposition=Disposition.AGENT_FAILED if failed else ended.disposition,
+            disposition=Disposition.AGENT_FAILED if failed else disposition,
             ended_at=ended.at,
             placed_at=min((at for at in known if at is not None), default=None),
             ringing_at=ringing_at,
             answered_at=answered_at,
             sip_status=ended.sip_status,
-            cause=self.agent_failure if failed else ended.cause,
+            cause=self.agent_failure if failed else cause,
             conversation=self.conversation,
-            abandoned=self._is_abandoned(ended, answered_at),
+            abandoned=None if disposition is Disposition.VOICEMAIL else self._is_abandoned(ended, answered_at),
+            answered_by=answered_by,
             recording=ended.recording,
         )
 
+    def _judged(self, ended: Ended, answered_by: AnsweredBy | None) -> tuple[Disposition, str]:
+        """What it came to, and why. Call screening may have put a person through, unless we left at once."""
+        put_through = answered_by is AnsweredBy.SCREENING and self.order.machines.on_screening is OnScreening.CARRY_ON
+        if answered_by is None or answered_by in PEOPLE or put_through or ended.disposition is Disposition.VOICEMAIL:
+            return ended.disposition, ended.cause
+        return Disposition.VOICEMAIL, CAUSES[answered_by]
+
     def _is_abandoned(self, ended: Ended, answered_at: datetime | None) -> bool | None:
-        if answered_at is None or ended.disposition is Disposition.VOICEMAIL or self.spoken_before:
+        if answered_at is None or self.spoken_before:
             return None
         talk_seconds = (ended.at - answered_at).total_seconds()
         return is_abandoned(self.first_word_seconds, talk_seconds, hung_up=self.hung_up)

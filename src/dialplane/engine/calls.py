@@ -6,15 +6,15 @@ import asyncio
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
 
 from dialplane.core.attempt import AttemptState, Order, Outcome
 from dialplane.core.disposition import Disposition
-from dialplane.engine import announcing
+from dialplane.engine import detecting
 from dialplane.engine.call import Call, last_deadline
 from dialplane.engine.outcomes import EndedCall, refused
 from dialplane.engine.predial import PredialChecks
@@ -184,17 +184,22 @@ class Calls:
     def send_due(self) -> None:
         """Start sending the orders whose instant has come."""
         limit = self._clock.now() + LOOK_AHEAD
-        ready: dict[int, dict[int, tuple[datetime, Order]]] = defaultdict(dict)
+        ready: dict[tuple[int, ...], dict[int, tuple[datetime, Order]]] = defaultdict(dict)
         while self._orders and self._orders[0][0] <= limit:
             send_at, attempt_id, order = heapq.heappop(self._orders)
-            ready[order.organization_id][attempt_id] = (send_at, order)
-        for organization_id, orders in ready.items():
+            # An agent that has much to load holds up nobody else's calls.
+            alike = (order.organization_id, order.carrier_id, order.agent_id, order.agent_version)
+            ready[alike][attempt_id] = (send_at, order)
+        for (organization_id, *_), orders in ready.items():
             self._sending += len(orders)
             self._clock.spawn(self._send(organization_id, orders))
 
     async def _send(self, organization_id: int, orders: Mapping[int, tuple[datetime, Order]]) -> None:
+        """Orders of one agent through one carrier."""
         unsent = len(orders)
         try:
+            # As long as they are intended: where that takes too long, nothing is sent, and the contacts go back.
+            await self._load_for(order for _, order in orders.values())
             asked_at = self._clock.monotonic()
             guarded = await self._guard(organization_id, list(orders))
             for attempt_id, (send_at, order) in orders.items():
@@ -206,6 +211,14 @@ class Calls:
                 unsent -= 1
         finally:
             self._sending -= unsent
+
+    async def _load_for(self, orders: Iterable[Order]) -> None:
+        """What orders of one agent through one carrier need; who cannot have it is broken."""
+        alike = list(orders)
+        try:
+            await self.load(alike[0])
+        except (Invalid, NotFound) as fault:
+            self.broken |= {(order.organization_id, order.campaign_id): str(fault) for order in alike}
 
     async def _guard(self, organization_id: int, ids: Sequence[int]) -> dict[int, datetime]:
         """Attempts that may still go out, with the instant by the database's clock; committed."""
@@ -222,8 +235,6 @@ class Calls:
     async def _start(self, call: Call, send_at: datetime) -> None:
         """Place one guarded order, no closer to the start before it than the paces allow."""
         order = call.order
-        with suppress(Invalid, NotFound):  # which `_place` tells
-            await self.load(order)  # now, so that it holds up no start whose instant has come
         while (earliest := self._earliest(order, send_at)) > self._clock.now():
             await self._clock.sleep_until(earliest)  # and meanwhile another batch may have started a call
         for scope in order.spacing:
@@ -343,7 +354,7 @@ class Calls:
         order = call.order
         try:
             agent = await self._agents.get(order.organization_id, order.agent_id, order.agent_version)
-            call.conversation = await announcing.talk(agent, line, order)
+            call.conversation = await detecting.talk(agent, line, order, partial(self._hang_up, order))
         except HungUp:
             pass  # before a word was said
         except Exception as failure:
@@ -355,7 +366,7 @@ class Calls:
             carrier = await self._carriers.get(order.organization_id, order.carrier_id)
             await carrier.hang_up(order.attempt_uuid)
         finally:
-            call.first_word_seconds = line.first_word_seconds
+            call.first_word_seconds, call.answered_by = line.first_word_seconds, line.answered_by
             call.talking = False
         if call.ended is not None:
             self._end(call, call.outcome(call.ended), spent=True)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Unpack
 
 from dialplane.core import campaign as states
 from dialplane.core.campaign import HOLDS_QUEUE, CampaignState, Policies, Transition, whose_turn
 from dialplane.core.screening import Check
+from dialplane.core.splitting import AgentSplit
+from dialplane.engine.agents import lacking
 from dialplane.engine.carriers import blocked_reason, load_carrier
 from dialplane.engine.drafts import Drafts
 from dialplane.engine.settings import IN_INTENTS, MORE, MoreSettings, check_hours, merged, settings_of, shown
-from dialplane.errors import Conflict, InvalidTransition
+from dialplane.engine.speakers import Speakers
+from dialplane.errors import Conflict, Invalid, InvalidTransition
 from dialplane.ports import Carriers, Clock
 from dialplane.store.postgres import Database, Row, rows, sql
 from dialplane.store.records import QueueMember, queue_member
@@ -24,11 +27,22 @@ from dialplane.store.turn import Turn
 SENDING_POLL_SECONDS = 0.002
 
 
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """Who is to speak for a campaign: columns that contacts need for it."""
+
+    agent_id: int
+    split: AgentSplit
+    columns: frozenset[str]
+
+
 class Campaigns(Drafts):
     """Commands on campaigns of one organization, beside what makes them and all that can be seen of them."""
 
-    def __init__(self, database: Database, clock: Clock, organization_id: int, carriers: Carriers) -> None:
-        super().__init__(database, clock, organization_id)
+    def __init__(
+        self, database: Database, clock: Clock, organization_id: int, carriers: Carriers, speakers: Speakers
+    ) -> None:
+        super().__init__(database, clock, organization_id, speakers)
         self._carriers = carriers
 
     # --- move ------------------------------------------------------------------------------------------------
@@ -152,8 +166,10 @@ class Campaigns(Drafts):
         """The same for a part of the policies: two who change different parts at once both succeed.
 
         Raises InvalidTransition in a final state, and for a start of a campaign that is not scheduled; Conflict for
-        another agent or carrier once calls were made; Invalid.
+        another agent or carrier once calls were made; Invalid, also for columns that its contacts lack for another
+        agent or other versions of it.
         """
+        speaking = await self._speaking(campaign_id, change, more)
         async with self._command() as turn:
             row = await self._row(turn, campaign_id)
             old = {"name": row["name"], **settings_of(policies_of(row)), **{key: row[key] for key in MORE}}
@@ -161,6 +177,7 @@ class Campaigns(Drafts):
             new["number_ids"] = list(new["number_ids"])
             new["extras"] = merged(row["extras"], more.get("extras"))
             await self._check_change(turn, row, new)
+            _check_speaking(row, new, speaking)
             values = {"campaign_id": campaign_id, "now": turn.now, **new, **self._of}
             if await sql.set_settings(turn.connection, **values) is None:
                 raise InvalidTransition(f"campaign {campaign_id} is {row['state']}: its settings are final")
@@ -180,6 +197,19 @@ class Campaigns(Drafts):
             row = await self._row(turn, campaign_id)
             kept = {"extras": merged(row["extras"], extras), "campaign_id": campaign_id, "now": turn.now}
             await sql.set_extras(turn.connection, **kept, **self._of)
+
+    async def _speaking(
+        self, campaign_id: int, change: Callable[[Policies], Policies], more: MoreSettings
+    ) -> Speaking | None:
+        """Who shall speak, and the columns for it, read before anything is locked; None: that stays as it is."""
+        before = await self.get(campaign_id)
+        agent_id, split = more.get("agent_id", before.agent_id), change(before.policies).split
+        if (agent_id, split) == (before.agent_id, before.policies.split):
+            return None
+        columns = await self._speakers.columns(agent_id, split)
+        carrier_id = more.get("carrier_id", before.carrier_id)
+        await self._check_sound(agent_id, carrier_id, replace(before.policies, split=split))
+        return Speaking(agent_id, split, columns)
 
     async def _check_change(self, turn: Turn, row: Row, new: Mapping[str, Any]) -> None:
         if new["starts_at"] != row["starts_at"] and row["state"] != CampaignState.SCHEDULED:
@@ -217,9 +247,12 @@ class Campaigns(Drafts):
         return bool(count)
 
     async def _probe(self, campaign_id: int) -> None:
-        """A carrier that cannot place calls is found out before the first contact is. Raises Conflict."""
+        """A carrier that cannot place calls, or an agent that cannot talk through it, is found out before the first
+        contact is. Raises Conflict, Invalid.
+        """
         campaign = await self.get(campaign_id)
         carrier = await load_carrier(self._database, self._organization_id, campaign.carrier_id)
+        await self._check_sound(campaign.agent_id, campaign.carrier_id, campaign.policies)
         if (reason := await blocked_reason(self._carriers, self._organization_id, carrier)) is not None:
             raise Conflict(f"the carrier '{campaign.carrier_name}' cannot place calls: {reason}")
 
@@ -272,6 +305,21 @@ class Campaigns(Drafts):
         assert moved is not None, "a state changes under the organization's lock alone"
         await turn.log(campaign_id, f"campaign.{transition.after.value}", message, level=level)
         return moved
+
+
+def _check_speaking(row: Row, new: Mapping[str, Any], speaking: Speaking | None) -> None:
+    said = (
+        (row["agent_id"], row["agent_versions"]) if speaking is None else (speaking.agent_id, speaking.split.to_json())
+    )
+    if said != (new["agent_id"], new["agent_versions"]):
+        raise Conflict(f"the agent of campaign {row['id']} was changed at the same time: look at it, and try again")
+    missing = [] if speaking is None else lacking(speaking.columns, row["variable_names"])
+    if row["total"] and missing:
+        what = "agent_versions" if new["agent_versions"] else "agent"
+        raise Invalid(
+            f"{what}: the contacts of this campaign have no column {' or '.join(missing)}, which it would need; choose "
+            "another, or make a new campaign with a file that has it"
+        )
 
 
 def _check_end(row: Row, now: datetime) -> None:

@@ -13,7 +13,7 @@ from dialplane.core.disposition import Disposition
 from dialplane.engine.outcomes import EndedCall, settle
 from dialplane.ports import PastCall, Remembers
 from dialplane.store.postgres import Connection, Row, rows, sql
-from dialplane.store.records import SKIP
+from dialplane.store.records import SKIP, policies
 from dialplane.store.turn import Turn
 
 PAGE: Final = 500
@@ -46,9 +46,13 @@ class CatchingUp:
         if contact_id is None:
             return False  # who was added after the backup is not called again either
         await self._end([row["id"] for row in await rows(sql.open_attempts_to(self._connection, **to))], call.placed_at)
+        campaign = await sql.campaign(self._connection, campaign_id=call.campaign_id, **self._of)
         entered = await sql.enter_call(
             self._connection,
             contact_id=contact_id,
+            agent_version=policies(campaign).split.version_for(
+                contact_id, seed=campaign["uuid"], in_force=campaign["agent_version"]
+            ),
             carrier_id=carrier_id,
             worker_id=self.worker_id,
             uuid=call.attempt_uuid,

@@ -53,7 +53,10 @@ class ContactRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRecord:
-    """One try to reach a contact. Instants are None where that point was not reached. gathered: by the agent."""
+    """One try to reach a contact. Instants are None where that point was not reached.
+
+    gathered, summary, label, usage: by the agent, as in a `Conversation`.
+    """
 
     id: int
     uuid: UUID
@@ -78,6 +81,9 @@ class AttemptRecord:
     cause: str
     transcript: Sequence[Mapping[str, Any]] | None
     gathered: Mapping[str, Any] | None
+    summary: str | None
+    label: str | None
+    usage: Mapping[str, Any] | None
     recording: str
 
 

@@ -10,8 +10,8 @@ import asyncpg
 
 from dialplane.core.attempt import ContactState
 from dialplane.core.campaign import FINAL, CampaignState
-from dialplane.core.intake import template_value, template_values
 from dialplane.engine.additions import Checked, LateContact, Rejected, check
+from dialplane.engine.agents import lacking
 from dialplane.engine.campaign_reader import no_campaign
 from dialplane.engine.intake import zone_groups
 from dialplane.errors import Conflict, Invalid, NotFound
@@ -77,10 +77,7 @@ class Corrections:
             campaign = await sql.campaign(turn.connection, campaign_id=campaign_id, **self._of)
             if campaign is None:
                 raise no_campaign(campaign_id)
-            known = template_values(
-                dict.fromkeys(campaign["variable_names"], ""), to_number="", external_id=None, zones=(), priority=0
-            )
-            missing = sorted(name for name in required if template_value(name, known) is None)
+            missing = lacking(required, campaign["variable_names"])
             if campaign["total"] and missing:
                 raise Conflict(f"the agent's text uses {', '.join(missing)}, which the campaign's contacts do not have")
             await turn.take_back(campaign_id=campaign_id)

@@ -333,7 +333,7 @@ def _intent(
         to_number=claim.to_number,
         from_number=caller_id.e164,
         agent_id=campaign.agent_id,
-        agent_version=campaign.agent_version,
+        agent_version=campaign.version_for(claim.contact_id),
         variables=template_values(
             claim.variables,
             to_number=claim.to_number,
@@ -347,6 +347,7 @@ def _intent(
         limits=campaign.trunk.limits,
         check=campaign.check,
         recording=campaign.policies.recording,
+        machines=campaign.policies.machines,
     )
     deadline_at = send_before + timedelta(seconds=campaign.trunk.limits.send_timeout_seconds) + SEND_GRACE
     return Intent(order=order, number_id=caller_id.id, rank=due_rank(claim.priority), deadline_at=deadline_at)

@@ -15,9 +15,11 @@ from dialplane.core.disposition import Disposition
 from dialplane.core.retry import RetryPolicy
 from dialplane.core.screening import Check
 from dialplane.engine.campaign_reader import CampaignReader, no_campaign
+from dialplane.engine.carriers import load_carrier
 from dialplane.engine.intake import ContactsFile, attach
 from dialplane.engine.jobs import IMPORT, enqueue
 from dialplane.engine.settings import check_hours, settings_of
+from dialplane.engine.speakers import Speakers
 from dialplane.engine.views import CampaignRecord
 from dialplane.errors import Conflict, Invalid, InvalidTransition
 from dialplane.ports import Clock
@@ -34,9 +36,10 @@ class NoMatch(Conflict):
 class Drafts(CampaignReader):
     """Drafts of one organization's campaigns, beside all that can be seen of them."""
 
-    def __init__(self, database: Database, clock: Clock, organization_id: int) -> None:
+    def __init__(self, database: Database, clock: Clock, organization_id: int, speakers: Speakers) -> None:
         super().__init__(database, organization_id)
         self._clock = clock
+        self._speakers = speakers
         self._organization_id = organization_id
 
     async def reserve_id(self) -> int:
@@ -75,6 +78,9 @@ class Drafts(CampaignReader):
         call is checked first, as in `core/screening.py`. extras: what a door answers again, by door.
         """
         check_hours(None, ends_at)
+        if policies.split.weights:
+            await self._speakers.columns(agent_id, policies.split)
+        await self._check_sound(agent_id, carrier_id, policies)
         async with self._command() as turn:
             campaign_id, is_new = await self._insert(
                 turn.connection,
@@ -102,6 +108,12 @@ class Drafts(CampaignReader):
                 await attach(turn.connection, self._organization_id, campaign_id, file, turn.now)
                 await enqueue(turn.connection, IMPORT, [{**self._of, "campaign_id": campaign_id}])
         return campaign_id
+
+    async def _check_sound(self, agent_id: int, carrier_id: int, policies: Policies) -> None:
+        """Raises Invalid. In virtual time nobody hears anything, whatever the agent."""
+        if not self._clock.virtual:
+            carrier = await load_carrier(self._database, self._organization_id, carrier_id)
+            await self._speakers.check_sound(agent_id, carrier, policies.split)
 
     async def _insert(
         self, connection: Connection, policies: Policies, *, name: str, uuid: UUID, **values: Any

@@ -19,7 +19,7 @@ from dialplane.store.postgres import Connection, Row, rows, sql
 # How much of a call had happened at each of its events: a message tells no more than that.
 STAGES = {"placed": 1, "ringing": 2, "answered": 3, "unknown": 3, "ended": 4}
 INSTANTS = {"placed_at": 1, "ringing_at": 2, "answered_at": 3, "ended_at": 4}
-OUTCOME = ("disposition", "sip_status", "cause", "transcript", "gathered", "recording")
+OUTCOME = ("disposition", "sip_status", "cause", "transcript", "gathered", "summary", "label", "usage", "recording")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

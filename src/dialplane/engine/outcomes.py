@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from dialplane.core.abandon import day_of
@@ -90,9 +91,13 @@ async def _end_attempts(
             sip_statuses=[outcome.sip_status for outcome in outcomes],
             causes=[outcome.cause for outcome in outcomes],
             transcripts=[_transcript(outcome.conversation) for outcome in outcomes],
-            gathered=[_gathered(outcome.conversation) for outcome in outcomes],
+            gathered=[_kept(outcome.conversation.gathered) for outcome in outcomes],
+            summaries=[outcome.conversation.summary or None for outcome in outcomes],
+            labels=[outcome.conversation.label or None for outcome in outcomes],
+            usages=[_kept(outcome.conversation.usage) for outcome in outcomes],
             recordings=[outcome.recording for outcome in outcomes],
             abandoned=[outcome.abandoned for outcome in outcomes],
+            answered_bys=[outcome.answered_by for outcome in outcomes],
             sent_ats=[call.sent_at for call in ended],
             tell=tell,
         )
@@ -199,5 +204,5 @@ def _transcript(conversation: Conversation) -> str | None:
     return json.dumps(said, ensure_ascii=False)
 
 
-def _gathered(conversation: Conversation) -> str | None:
-    return json.dumps(dict(conversation.gathered), ensure_ascii=False) if conversation.gathered else None
+def _kept(told: Mapping[str, Any]) -> str | None:
+    return json.dumps(dict(told), ensure_ascii=False) if told else None

@@ -21,7 +21,7 @@ from dialplane.engine.outcomes import EndedCall, settle
 from dialplane.errors import CarrierUnavailable, EnvironmentFault, Invalid, NotFound
 from dialplane.ports import Clock, Lookup
 from dialplane.store.postgres import CONNECTION_FAULTS, Database, Row, rows, sql
-from dialplane.store.records import Paces, call_limits, recording
+from dialplane.store.records import Paces, call_limits, machines, recording
 from dialplane.store.turn import Turn, open_turn
 
 SILENCE = timedelta(seconds=5)  # a worker not heard of for this long is gone; its calls are asked about
@@ -285,5 +285,6 @@ def _order(row: Row) -> Order:
         send_before=row["send_before"],
         limits=call_limits(row),
         recording=recording(row["recorded"]),
+        machines=machines(row["machines"]),
         carrier_call_id=row["carrier_call_id"],
     )

@@ -77,16 +77,14 @@ class Reports:
     async def fields(self, campaign: CampaignRecord) -> list[str]:
         """What the versions of the agent that this campaign has called with gather, the latest one's first."""
         async with self._database.connection() as connection:
-            used = await sql.agent_versions_used(
-                connection, organization_id=self._organization_id, campaign_id=campaign.id
-            )
-        highest = used["highest"] or campaign.agent_version
-        return await self.fields_of(campaign.agent_id, range(used["lowest"] or highest, highest + 1))
+            of = {"organization_id": self._organization_id, "campaign_id": campaign.id}
+            used = [row["agent_version"] for row in await rows(sql.agent_versions_used(connection, **of))]
+        return await self.fields_of(campaign.agent_id, used or campaign.speaking)
 
-    async def fields_of(self, agent_id: int, versions: range) -> list[str]:
-        """What these versions of an agent gather, the last one's first."""
+    async def fields_of(self, agent_id: int, versions: Iterable[int]) -> list[str]:
+        """What these versions of an agent gather, the latest one's first."""
         names: dict[str, None] = {}
-        for version in reversed(versions):
+        for version in sorted(versions, reverse=True):
             try:
                 agent = await self._agents.get(self._organization_id, agent_id, version)
             except Invalid:

@@ -1,4 +1,4 @@
-"""What came of a campaign's calls: counted by hour, attempt, number, country and zone; how long people talked."""
+"""What came of a campaign's calls, by hour, attempt, number, country, zone and agent; how long people talked."""
 
 from __future__ import annotations
 
@@ -97,11 +97,29 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VersionResults:
+    """Of the calls with one version of the agent.
+
+    contacts: whose last call so far was with it; reached: of these. talk_seconds: mean of the calls that were picked
+    up; None for none. cost: of the agent's services, None where nobody knows. Fields are of the latest calls.
+    """
+
+    version: int
+    share: Share
+    contacts: int
+    reached: int
+    talk_seconds: float | None
+    cost: float | None
+    fields: Sequence[Field]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignResults:
     """zone: of the hours; None: those of each contact's own. at: when this was counted.
 
     hours: by day, 0 being Monday, and hour. countries: by region, such as 'US'; '' is none. zones: () is unknown.
-    Fields are of the latest calls.
+    Fields are of the latest calls. versions: of the agent, those that were called with. labels: calls by the agent's
+    own word for what came of them. cost: as in `VersionResults`.
     """
 
     zone: str | None
@@ -114,7 +132,10 @@ class CampaignResults:
     countries: Mapping[str, Share]
     zones: Mapping[tuple[str, ...], Share]
     talk: Talk
+    labels: Mapping[str, int]
+    cost: float | None
     fields: Sequence[Field]
+    versions: Sequence[VersionResults]
 
 
 class Results:
@@ -175,11 +196,14 @@ def _results(
     countries: defaultdict[str, Share] = defaultdict(Share)
     for row in counted:
         if row["key"] is None:
-            continue  # calls that nobody answered have no length
-        share = Share(calls=row["calls"], placed=row["placed"], answered=row["answered"])
+            continue  # calls that nobody answered have no length, and many no label
+        share = _share(row)
         measures[row["measure"]][row["key"]] = share
         if row["measure"] == "area":
             countries[region_of(row["example"]) or ""] += share
+    versions = sorted(
+        (_version(row, gathered) for row in counted if row["measure"] == "version"), key=lambda each: each.version
+    )
     dispositions = Counter({name: share.calls for name, share in measures["disposition"].items()})
     return CampaignResults(
         zone=zone,
@@ -192,17 +216,40 @@ def _results(
         countries=_largest(countries),
         zones=_largest({zones[key]: share for key, share in measures["zones"].items()}),
         talk=Talk(seconds={int(length): share.calls for length, share in measures["seconds"].items()}),
-        fields=_fields(gathered),
+        labels={label: share.calls for label, share in _largest(measures["label"]).items()},
+        cost=sum(costs) if (costs := [each.cost for each in versions if each.cost is not None]) else None,
+        fields=_fields(gathered, 0),
+        versions=versions,
     )
+
+
+def _version(row: Row, gathered: Sequence[Row]) -> VersionResults:
+    version = int(row["key"])
+    return VersionResults(
+        version=version,
+        share=_share(row),
+        contacts=row["contacts"],
+        reached=row["reached"],
+        talk_seconds=row["talk_seconds"],
+        cost=row["cost"],
+        fields=_fields(gathered, version),
+    )
+
+
+def _share(row: Row) -> Share:
+    return Share(calls=row["calls"], placed=row["placed"], answered=row["answered"])
 
 
 def _largest(shares: Mapping[Key, Share]) -> dict[Key, Share]:
     return dict(sorted(shares.items(), key=lambda each: -each[1].calls))
 
 
-def _fields(gathered: Iterable[Row]) -> list[Field]:
+def _fields(gathered: Iterable[Row], version: int) -> list[Field]:
+    """version: of the agent; 0: of all together."""
     fields: dict[str, Field] = {}
     for row in gathered:
+        if row["version"] != version:
+            continue
         known = fields.get(row["field"]) or Field(
             name=row["field"], answers=(), total=row["answers"], different=row["values"]
         )

@@ -28,7 +28,12 @@ class MoreSettings(TypedDict, total=False):
 
 MORE = tuple(MoreSettings.__annotations__)
 # Intents have been made by these already: they are taken back when one of them changes.
-IN_INTENTS = frozenset({"agent_id", "carrier_id", "number_ids", "ends_at", "screening", "recording"})
+IN_INTENTS = frozenset(
+    {
+        "agent_id", "carrier_id", "number_ids", "ends_at", "screening", "recording", "agent_versions",
+        "machine_detection",
+    }
+)  # fmt: skip
 
 
 def settings_of(policies: Policies) -> dict[str, Any]:
@@ -41,6 +46,8 @@ def settings_of(policies: Policies) -> dict[str, Any]:
         "breaker": policies.breaker.to_json(),
         "abandon": policies.abandon.to_json(),
         "recording": policies.recording.to_json(),
+        "agent_versions": policies.split.to_json(),
+        "machine_detection": policies.machines.to_json(),
     }
 
 

@@ -22,10 +22,11 @@ from dialplane.engine.contacts import Contacts, LateContact, e164
 from dialplane.engine.health import SILENT
 from dialplane.engine.telephony import Telephony
 from dialplane.errors import Conflict, EnvironmentFault, Invalid, InvalidTransition, LinesBusy, NotFound
-from dialplane.ports import Agents, Clock
+from dialplane.ports import Agents, Clock, Prepares
 from dialplane.store.postgres import Database, Row, rows, sql
 
 WAIT: Final = timedelta(seconds=5)  # for the attempt; then the contact is taken back
+PREPARING: Final = timedelta(seconds=15)  # more for an agent of which a worker may have to load much first
 POLL_SECONDS = 0.05
 MOST_PLANNED = 100  # to one number, by one agent from one number
 NAMESPACE = UUID("6f1c3a52-7d0e-4b6a-9a53-2f9f3f0f6d11")  # of the ids of hidden campaigns
@@ -102,6 +103,8 @@ class SingleCalls:
         await self._check(carrier_id, to_number)
         campaign_id = await self._campaign(agent, carrier_id, number_ids)
         contact_id, made = await self._contact(campaign_id, agent, to_number, request.variables)
+        if isinstance(await self._agents.get(self._organization_id, agent.id, agent.version), Prepares):
+            wait += PREPARING
         placed = await self._attempt(contact_id, made, wait)
         if placed is None:
             placed = await self._take_back(campaign_id, contact_id, made, to_number)

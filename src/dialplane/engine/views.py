@@ -74,6 +74,11 @@ class CampaignRecord:
     organization_cps: float | None = None
 
     @property
+    def speaking(self) -> Sequence[int]:
+        """Versions of its agent that speak on new calls."""
+        return sorted(self.policies.split.weights) or [self.agent_version]
+
+    @property
     def left_over(self) -> str | None:
         """Why those who still wait in it are skipped; None: they wait."""
         return left_over(self.state, self.state_reason)

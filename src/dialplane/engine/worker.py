@@ -19,6 +19,7 @@ from dialplane.engine.campaigns import Campaigns
 from dialplane.engine.dispatcher import Dispatcher, TurnResult
 from dialplane.engine.outcomes import EndedCall, Fault
 from dialplane.engine.reconciler import Reconciler
+from dialplane.engine.speakers import Speakers
 from dialplane.errors import EnvironmentFault, InvalidTransition
 from dialplane.metrics import ANSWERS, CLAIMS, REFILL, TURNS
 from dialplane.ports import Agents, Carriers, Clock, Screening
@@ -77,6 +78,7 @@ class Worker:
         self._database = database
         self._clock = clock
         self._carriers = carriers
+        self._agents = agents
         self._capacity = capacity
         self._only = only
         self._finished = finished
@@ -251,7 +253,9 @@ class Worker:
         for organization_id, campaign_id in list(self.calls.broken):
             reason = self.calls.broken[organization_id, campaign_id]
             with suppress(InvalidTransition):  # another worker was first, or somebody paused it
-                await Campaigns(self._database, self._clock, organization_id, self._carriers).fail(campaign_id, reason)
+                speakers = Speakers(self._database, self._agents, organization_id)
+                campaigns = Campaigns(self._database, self._clock, organization_id, self._carriers, speakers)
+                await campaigns.fail(campaign_id, reason)
             del self.calls.broken[organization_id, campaign_id]
 
     # --- reconciling -------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ async def copy_campaign(
         ("organization", f"id = {organization_id:d}"),
         ("agent", f"{ours} AND id = {agent_id:d}"),
         ("agent_version", f"{ours} AND agent_id = {agent_id:d}"),
+        ("voice_services", ours),
         ("carrier", f"{ours} AND id = {carrier_id:d}"),
         ("number", f"{ours} AND carrier_id = {carrier_id:d}"),
         ("campaign", f"{ours} AND id = {campaign_id:d}"),

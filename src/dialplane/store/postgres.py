@@ -10,14 +10,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import aiosql
 import asyncpg
 
 from dialplane.errors import EnvironmentFault
 from dialplane.store import hosts, pooled
-from dialplane.store.adapter import ConnectionAdapter
+from dialplane.store.statements import Statements
 
 MINIMUM_VERSION = 15
 MIGRATION_LOCK = 0x6469616C  # "dial": an advisory lock, so that processes that start together migrate once
@@ -49,8 +49,7 @@ CONNECTION_FAULTS: Final[tuple[type[Exception], ...]] = (
 Connection: TypeAlias = Any  # asyncpg's, or one of its pool
 Row = Mapping[str, Any]
 
-_adapter: Any = ConnectionAdapter
-sql: Any = aiosql.from_path(str(files("dialplane.store") / "queries"), _adapter, mandatory_parameters=True)
+sql = Statements(Path(__file__).with_name("queries"))
 
 
 async def rows(result: AsyncIterator[Row]) -> list[Row]:

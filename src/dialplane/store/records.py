@@ -13,11 +13,13 @@ from dialplane.core.abandon import AbandonRule
 from dialplane.core.attempt import CallLimits, Order
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.campaign import Campaign, CampaignState, Policies, Trunk
+from dialplane.core.machines import MachineDetection
 from dialplane.core.numbers import CallerId, NumberPool
 from dialplane.core.plan import Lines
 from dialplane.core.recording import Recording
 from dialplane.core.retry import RetryPolicy
 from dialplane.core.screening import Check
+from dialplane.core.splitting import AgentSplit
 from dialplane.core.window import CallingWindow
 from dialplane.store.postgres import Row
 
@@ -150,6 +152,8 @@ def policies(row: Row) -> Policies:
         breaker=_breaker(_text(row["breaker"])),
         abandon=_abandon(_text(row["abandon"])),
         recording=recording(row["recording"]),
+        split=_split(_text(row["agent_versions"])),
+        machines=machines(row["machine_detection"]),
         max_lines=row["max_lines"],
         cps=row["cps"],
     )
@@ -162,6 +166,11 @@ def retry_policy(row: Row) -> RetryPolicy:
 def recording(value: Any) -> Recording:
     """Of the column of a campaign."""
     return _recording(_text(value))
+
+
+def machines(value: Any) -> MachineDetection:
+    """Of the column of a campaign."""
+    return _machines(_text(value))
 
 
 # Parsed once for each distinct text: a turn sees the same few again and again.
@@ -197,9 +206,20 @@ def _recording(text: str) -> Recording:
     return Recording.from_json(json.loads(text))
 
 
+@lru_cache(maxsize=1000)
+def _machines(text: str) -> MachineDetection:
+    return MachineDetection.from_json(json.loads(text))
+
+
+@lru_cache(maxsize=1000)
+def _split(text: str) -> AgentSplit:
+    return AgentSplit.from_json(json.loads(text))
+
+
 def campaign(row: Row) -> Campaign:
     return Campaign(
         id=row["id"],
+        uuid=row["uuid"],
         name=row["name"],
         state=CampaignState(row["state"]),
         keep_open=row["keep_open"],

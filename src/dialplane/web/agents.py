@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from dialplane.agents.script import AGENT_FIELDS, OPT_OUT_FIELDS, SAYING_FIELDS, STEP_FIELDS
-from dialplane.agents.scripted import DEFAULT_DEFINITION
 from dialplane.api.shapes import HIGHEST_ID, Id
 from dialplane.api.sounds import keep_sound
 from dialplane.engine.agents import AgentRecord
 from dialplane.engine.definitions import read_definition, write_definition
 from dialplane.errors import DialplaneError, Invalid, NotFound
 from dialplane.providers import SCRIPTED
+from dialplane.web.agent_kinds import IN_YAML, KINDS, ORDER, TRUTHS
 from dialplane.web.forms import Asked, Typed, TypedText, named
 from dialplane.web.route import PageRoute
 from dialplane.web.talk import talk_of
@@ -25,7 +24,6 @@ from dialplane.web.visit import Operating, Viewing, Visit
 PER_PAGE = 50
 CAMPAIGNS_SHOWN = 20
 VERSIONS_SHOWN = 100
-ORDER = tuple(dict.fromkeys((*AGENT_FIELDS, *STEP_FIELDS, *OPT_OUT_FIELDS, *SAYING_FIELDS)))
 
 router = APIRouter(route_class=PageRoute)
 Before = Annotated[int | None, Query(ge=1, le=HIGHEST_ID)]
@@ -44,17 +42,19 @@ async def list_agents(visit: Viewing, archived: bool = False, before: Before = N
 
 
 @router.get("/agents/new")
-async def show_new_agent(visit: Operating) -> HTMLResponse:
-    return _form(visit, name="", text=written(SCRIPTED, DEFAULT_DEFINITION))
+async def show_new_agent(visit: Operating, kind: Asked = SCRIPTED) -> HTMLResponse:
+    return _form(visit, kind, name="")
 
 
 @router.post("/agents/new")
-async def create_agent(visit: Operating, name: Typed = "", definition: TypedText = "") -> Response:
+async def create_agent(
+    visit: Operating, kind: Asked = SCRIPTED, name: Typed = "", definition: TypedText = ""
+) -> Response:
     try:
         read = read_definition(definition, "the definition")
         agent_id = await visit.app.library.create(named(name or str(read.get("name") or "")), read)
     except DialplaneError as fault:
-        return _form(visit, name=name, text=definition, fault=str(fault))
+        return _form(visit, kind, name=name, text=definition, fault=str(fault))
     return visit.go(f"/agents/{agent_id}", "The agent is made.")
 
 
@@ -110,22 +110,34 @@ async def unarchive_agent(visit: Operating, agent_id: Id) -> Response:
 
 
 def written(kind: str, definition: Mapping[str, Any]) -> str:
-    """As people write it: a script as YAML, what an editor made as JSON."""
-    if kind == SCRIPTED:
-        return write_definition(_in_order(definition), truths=("yes", "no"))
+    """As people write it: in YAML; what an editor made as JSON."""
+    if kind in IN_YAML:
+        return write_definition(_in_order(definition, ORDER.get(kind, ())), truths=TRUTHS)
     return json.dumps(definition, indent=2, ensure_ascii=False)
 
 
-def _in_order(value: Any) -> Any:
+def _in_order(value: Any, order: Sequence[str]) -> Any:
     """The database forgets the order of fields."""
     if isinstance(value, Mapping):
-        known = [name for name in ORDER if name in value]
-        return {name: _in_order(value[name]) for name in (*known, *(name for name in value if name not in known))}
-    return [_in_order(each) for each in value] if isinstance(value, list | tuple) else value
+        known = [name for name in order if name in value]
+        names = (*known, *(name for name in value if name not in known))
+        return {name: _in_order(value[name], order) for name in names}
+    return [_in_order(each, order) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _form(visit: Visit, *, name: str, text: str, fault: str = "") -> HTMLResponse:
-    return visit.page("agent_new.html", name=name, text=text, fault=fault, status=400 if fault else 200)
+def _form(visit: Visit, kind: str, *, name: str, text: str | None = None, fault: str = "") -> HTMLResponse:
+    """text: None for the example of the kind."""
+    shown = next((each for each in KINDS if each.name == kind), KINDS[0])
+    return visit.page(
+        "agent_new.html",
+        kinds=KINDS,
+        kind=shown.name,
+        meaning=shown.meaning,
+        name=name,
+        text=shown.example if text is None else text,
+        fault=fault,
+        status=400 if fault else 200,
+    )
 
 
 async def _shown(
@@ -148,7 +160,7 @@ async def _shown(
     kind, definition = shown["kind"], shown["definition"]
     reading, unread = None, ""
     try:
-        reading = library.read(definition)
+        reading = (await library.reader())(definition)
     except Invalid as failure:
         unread = str(failure)
     speaks = reading is not None and not reading.draft
@@ -158,6 +170,7 @@ async def _shown(
         versions=versions,
         version=shown["version"],
         kind=kind,
+        as_yaml=kind in IN_YAML,
         name=agent.name if name is None else name,
         text=written(kind, definition) if text is None else text,
         variables=sorted(reading.variables) if reading else [],

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, Response
 from pydantic import Field
 
 from dialplane.api.shapes import Id
+from dialplane.core import splitting
 from dialplane.core.campaign import FINAL, CampaignState
+from dialplane.core.splitting import AgentSplit
 from dialplane.engine import catalog
+from dialplane.engine.agents import Reading
 from dialplane.engine.settings import MoreSettings
 from dialplane.engine.views import CampaignRecord
 from dialplane.errors import DialplaneError, Invalid, NotFound
-from dialplane.web.policy_form import RETRIABLE, PolicyFields
+from dialplane.store.postgres import Row
+from dialplane.web.policy_form import RETRIABLE, PolicyFields, Text, whole
 from dialplane.web.route import PageRoute
 from dialplane.web.visit import Operating, Viewing, Visit
 
 MOST_NUMBERS = 1_000
+VERSIONS_SHOWN = 20
+MOST_VERSIONS = VERSIONS_SHOWN + splitting.MOST_VERSIONS
 
 router = APIRouter(route_class=PageRoute, prefix="/campaigns/{campaign_id:int}/settings")
 
@@ -27,7 +35,8 @@ router = APIRouter(route_class=PageRoute, prefix="/campaigns/{campaign_id:int}/s
 class SettingsFields(PolicyFields):
     """What `campaign_settings.html` asks for. number_id: calls come from these; none: from all of the carrier's.
 
-    starts_at, ends_at: with the reader's time zone; "" for none.
+    starts_at, ends_at: with the reader's time zone; "" for none. version, weight: of the agent's versions, a weight
+    each; "" where it is not to speak.
     """
 
     name: Annotated[str, Field(max_length=255)] = ""
@@ -35,6 +44,8 @@ class SettingsFields(PolicyFields):
     number_id: Annotated[list[Id], Field(max_length=MOST_NUMBERS)] = []  # noqa: RUF012  (pydantic copies it)
     starts_at: Annotated[str, Field(max_length=40)] = ""
     ends_at: Annotated[str, Field(max_length=40)] = ""
+    version: Annotated[list[Id], Field(max_length=MOST_VERSIONS)] = []  # noqa: RUF012
+    weight: Annotated[list[Text], Field(max_length=MOST_VERSIONS)] = []  # noqa: RUF012
 
     @classmethod
     def filled(cls, record: CampaignRecord) -> Self:
@@ -45,6 +56,15 @@ class SettingsFields(PolicyFields):
             number_id=list(record.number_ids),
             starts_at=_shown(record.starts_at),
             ends_at=_shown(record.ends_at),
+            version=list(record.policies.split.weights),
+            weight=[str(weight) for weight in record.policies.split.weights.values()],
+        )
+
+    def split(self) -> AgentSplit:
+        """Raises Invalid."""
+        typed = {version: text for version, text in zip(self.version, self.weight, strict=False) if text.strip()}
+        return AgentSplit(
+            weights={version: whole(f"Weight of version {version}", text) for version, text in typed.items()}
         )
 
 
@@ -63,7 +83,11 @@ async def change_campaign_settings(
         more = await _more(visit, record, fields)
         if not fields.name.strip():
             raise Invalid("Name: a campaign needs one")
-        await visit.app.campaigns.adjust(campaign_id, fields.over, name=fields.name.strip(), **more)
+        # Versions are those of the agent that the form was shown for: another one begins without a split.
+        split = fields.split() if fields.agent_id == record.agent_id else AgentSplit()
+        await visit.app.campaigns.adjust(
+            campaign_id, lambda old: replace(fields.over(old), split=split), name=fields.name.strip(), **more
+        )
     except DialplaneError as refusal:
         return await _page(visit, record, fields, fault=str(refusal), status=400)
     return visit.go(f"/campaigns/{campaign_id}/settings", "Saved. It counts from the next call on.")
@@ -85,15 +109,33 @@ async def _page(
         most=limits.max_lines,
         agents=agents,
         numbers=numbers,
+        versions=await _versions(visit, record),
+        weights=dict(zip(fields.version, fields.weight, strict=False)),
         final=record.state in FINAL or not visit.may("operator"),
     )
+
+
+async def _versions(visit: Visit, record: CampaignRecord) -> list[Row]:
+    """The newest versions of its agent that can speak, and those of its split."""
+    library, split = visit.app.library, record.policies.split
+    newest = await library.versions(record.agent_id, limit=VERSIONS_SHOWN)
+    older = [v for v in sorted(split.weights, reverse=True) if all(v != row["version"] for row in newest)]
+    found = [*newest, *[row for v in older for row in await library.versions(record.agent_id, before=v + 1, limit=1)]]
+    read = await library.reader()
+    return [row for row in found if row["version"] in split.weights or _speaks(read, row["definition"])]
+
+
+def _speaks(read: Callable[[Mapping[str, Any]], Reading], definition: Mapping[str, Any]) -> bool:
+    try:
+        return not read(definition).draft
+    except Invalid:  # understood by an earlier release alone
+        return False
 
 
 async def _more(visit: Visit, record: CampaignRecord, fields: SettingsFields) -> MoreSettings:
     """What was changed beside name and policies. Raises Invalid, NotFound."""
     more = MoreSettings()
     if fields.agent_id != record.agent_id:
-        await _check_agent(visit, record, fields.agent_id)
         more["agent_id"] = fields.agent_id
     if set(fields.number_id) != set(record.number_ids):
         known = {number.id for number in await visit.app.caller_numbers.page(record.carrier_id, limit=MOST_NUMBERS)}
@@ -105,15 +147,6 @@ async def _more(visit: Visit, record: CampaignRecord, fields: SettingsFields) ->
     if record.state is CampaignState.SCHEDULED and fields.starts_at != _shown(record.starts_at):
         more["starts_at"] = _instant("Start", fields.starts_at)
     return more
-
-
-async def _check_agent(visit: Visit, record: CampaignRecord, agent_id: int) -> None:
-    """Raises NotFound; Invalid where calls with it would be answered by nobody."""
-    agent = await visit.app.library.get(agent_id)
-    required = (await visit.app.agents.get(visit.app.organization_id, agent_id, agent.version)).variables()
-    missing = sorted(required - set(record.variable_names))
-    if record.total and missing:
-        raise Invalid(f"the contacts of this campaign have no column {', '.join(missing)}, which {agent.name} needs")
 
 
 def _instant(label: str, text: str) -> datetime:

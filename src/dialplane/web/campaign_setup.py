@@ -212,7 +212,7 @@ async def _forecast(visit: Visit, campaign_id: int) -> ForecastRecord | None:
 
 async def _variables(visit: Visit, campaign: CampaignRecord) -> dict[str, str]:
     """What the agent's text uses, with the values of the first contact."""
-    required = (await visit.app.agent_of(campaign.id)).variables()
+    required = await visit.app.columns_of(campaign.id)
     contacts, _ = await visit.app.contact_book.page(campaign.id, ContactFilter(), after=0, limit=1)
     if not contacts:
         return dict.fromkeys(sorted(required), "")

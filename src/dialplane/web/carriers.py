@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from dialplane.api.shapes import Id
 from dialplane.engine.carriers import CarrierRecord
 from dialplane.errors import Conflict, DialplaneError, EnvironmentFault
-from dialplane.web.carrier_form import PROVIDERS, SHOWN_FORMATS, SIP_FIELDS, CarrierForm
+from dialplane.web.carrier_form import PROVIDERS, SHOWN_FORMATS, CarrierForm
 from dialplane.web.forms import Typed, named
 from dialplane.web.route import PageRoute
 from dialplane.web.visit import Owning, Viewing, Visit
@@ -21,7 +21,7 @@ MOST_NAME = 64
 
 router = APIRouter(route_class=PageRoute, prefix="/carriers")
 After = Annotated[int, Query(ge=0, le=2**63 - 1)]
-Provider = Literal["sip", "simulated"]
+Provider = Literal["sip", "twilio", "telnyx", "ari", "simulated"]
 
 
 @router.get("")
@@ -118,7 +118,6 @@ def _new(visit: Visit, form: CarrierForm, *, fault: str = "") -> HTMLResponse:
     return visit.page(
         "carrier_new.html",
         form=form,
-        fields=SIP_FIELDS,
         formats=SHOWN_FORMATS,
         providers=PROVIDERS,
         fault=fault,
@@ -141,7 +140,6 @@ async def _shown(
         carrier=carrier,
         form=form,
         sealed=sealed,
-        fields=SIP_FIELDS,
         formats=SHOWN_FORMATS,
         numbers=numbers,
         following=numbers[-1].id if len(numbers) == NUMBERS_SHOWN else None,

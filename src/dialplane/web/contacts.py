@@ -87,7 +87,7 @@ async def add_contact(
             priority=priority,
             variables={name: text for name, text in variables.items() if text},
         )
-        required = (await visit.app.agent_of(campaign_id)).variables()
+        required = await visit.app.columns_of(campaign_id)
         added = await visit.app.contacts.add(
             campaign_id, [contact], default_region=check_region(region or None), required=required
         )
@@ -147,7 +147,7 @@ async def correct_contact(
         variables=None if kept == contact.variables else kept,
     )
     try:
-        required = (await visit.app.agent_of(campaign_id)).variables()
+        required = await visit.app.columns_of(campaign_id)
         await visit.app.corrections.correct(contact_id, changed, required=required)
     except DialplaneError as fault:
         return await _contact_page(
@@ -251,7 +251,7 @@ async def _names(visit: Visit, record: CampaignRecord) -> list[str]:
 
 
 async def _required(visit: Visit, campaign_id: int) -> frozenset[str]:
-    return (await visit.app.agent_of(campaign_id)).variables()
+    return await visit.app.columns_of(campaign_id)
 
 
 def _paired(names: list[str], values: list[str]) -> dict[str, str]:

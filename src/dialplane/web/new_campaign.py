@@ -267,7 +267,7 @@ async def _make(visit: Visit, file_uuid: UUID, wanted: Wanted) -> int:
 
 async def _add(visit: Visit, file_uuid: UUID, wanted: Wanted, campaign_id: int) -> Response:
     campaign = await visit.app.campaigns.get(campaign_id)
-    required = (await visit.app.agent_of(campaign_id)).variables()
+    required = await visit.app.columns_of(campaign_id)
     await visit.app.intake.add(campaign_id, await _file(visit, file_uuid, wanted, required))
     further = "/setup" if campaign.state not in FINAL and campaign.started_at is None else ""
     return visit.go(f"/campaigns/{campaign_id}{further}", "The contacts of the file are being added.")

@@ -13,6 +13,8 @@ from dialplane.core.abandon import AbandonRule
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.campaign import Policies
 from dialplane.core.disposition import MEANINGS, REFUSALS, Disposition
+from dialplane.core.machines import MOST_CHARACTERS as MOST_MESSAGE_CHARACTERS
+from dialplane.core.machines import MachineDetection, OnMachine, OnScreening
 from dialplane.core.recording import ANNOUNCEMENT, MOST_CHARACTERS, Recording, RecordingMode
 from dialplane.core.retry import RetryPolicy
 from dialplane.errors import Invalid
@@ -44,6 +46,9 @@ class PolicyFields(WindowFields):
     breaker_calls: Text = "5"
     recording: RecordingMode = RecordingMode.ON
     announcement: Annotated[str, Field(max_length=MOST_CHARACTERS)] = ANNOUNCEMENT
+    machines: OnMachine = OnMachine.OFF
+    machine_message: Annotated[str, Field(max_length=MOST_MESSAGE_CHARACTERS)] = ""
+    on_screening: OnScreening = OnScreening.CARRY_ON
     abandon: bool = False
     abandon_percent: Text = "3"
     abandon_calls: Text = "50"
@@ -68,6 +73,9 @@ class PolicyFields(WindowFields):
             breaker_calls=_shown(breaker.min_calls),
             recording=policies.recording.mode,
             announcement=policies.recording.announcement,
+            machines=policies.machines.on_machine,
+            machine_message=policies.machines.message,
+            on_screening=policies.machines.on_screening,
             abandon=abandon.enabled,
             abandon_percent=_shown(100 * abandon.max_rate),
             abandon_calls=_shown(abandon.min_calls),
@@ -84,18 +92,24 @@ class PolicyFields(WindowFields):
                 enabled=self.breaker,
                 threshold=_number("Share of failed calls", self.breaker_percent) / 100,
                 window_seconds=_number("Seconds looked back", self.breaker_seconds),
-                min_calls=_whole("Calls at least", self.breaker_calls),
+                min_calls=whole("Calls at least", self.breaker_calls),
             ),
             recording=Recording(mode=self.recording, announcement=self.announcement),
+            machines=self._machines(),
             abandon=AbandonRule(
                 enabled=self.abandon,
                 max_rate=_number("Share of abandoned calls", self.abandon_percent) / 100,
-                min_calls=_whole("Answered calls at least", self.abandon_calls),
+                min_calls=whole("Answered calls at least", self.abandon_calls),
                 pause=PAUSES[self.abandon_pause],
             ),
             max_lines=_lines(self.max_lines),
             cps=_cps(self.cps),
         )
+
+    def _machines(self) -> MachineDetection:
+        if self.machines is OnMachine.LEAVE_MESSAGE and not self.machine_message.strip():
+            raise Invalid("The message: write what is left on answering machines")
+        return MachineDetection(on_machine=self.machines, message=self.machine_message, on_screening=self.on_screening)
 
     def _retry(self, before: RetryPolicy) -> RetryPolicy:
         delays = {
@@ -106,7 +120,7 @@ class PolicyFields(WindowFields):
         return replace(
             before,
             enabled=True,
-            max_retries=_whole("Further calls", self.max_retries),
+            max_retries=whole("Further calls", self.max_retries),
             delay_seconds=60 * _number("Minutes between calls", self.delay),
             retry_on=frozenset(self.retry_on),
             delays=delays,
@@ -118,7 +132,7 @@ PolicyForm = Annotated[PolicyFields, Form()]
 
 
 def _lines(text: str) -> int | None:
-    lines = _whole("Calls at once", text) if text.strip() else None
+    lines = whole("Calls at once", text) if text.strip() else None
     if lines is not None and lines < 1:
         raise Invalid(f"Calls at once: write 1 or more, not {lines}")
     return lines
@@ -141,7 +155,7 @@ def _number(label: str, text: str) -> float:
     return number
 
 
-def _whole(label: str, text: str) -> int:
+def whole(label: str, text: str) -> int:
     number = _number(label, text)
     if number != int(number):
         raise Invalid(f"{label}: write a whole number, not '{text}'")

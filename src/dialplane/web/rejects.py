@@ -55,7 +55,7 @@ async def mend_row(
     row = await visit.app.mending.whole(campaign_id, file_id, row_number)
     wrong, fault = None, ""
     try:
-        required = (await visit.app.agent_of(campaign_id)).variables()
+        required = await visit.app.columns_of(campaign_id)
         wrong = await visit.app.mending.mend(campaign_id, file_id, row_number, cell, required)
     except DialplaneError as refusal:
         fault = str(refusal)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -9,11 +11,12 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from dialplane.api.shapes import Id
-from dialplane.engine.results import LATEST, CampaignResults, Share
+from dialplane.engine.results import LATEST, CampaignResults, Share, VersionResults
 from dialplane.web.route import PageRoute
 from dialplane.web.visit import Viewing
 
 MOST_ROWS = 25  # of one table
+MOST_COMPARED = 5  # answers of one field
 BOUNDS = (0, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600)  # seconds of talk
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 HEATS = 6
@@ -29,6 +32,18 @@ class Cell:
     heat: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What versions of the agent have gathered under one name. answers: the most frequent ones, each by version.
+
+    totals: of all answers, by version.
+    """
+
+    name: str
+    answers: Sequence[tuple[str, Sequence[int]]]
+    totals: Sequence[int]
+
+
 @router.get("")
 async def show_results(campaign_id: Id, visit: Viewing) -> HTMLResponse:
     record = await visit.app.campaigns.get(campaign_id)
@@ -42,9 +57,28 @@ async def show_results(campaign_id: Id, visit: Viewing) -> HTMLResponse:
             (hour, sum((results.hours.get((day, hour), Share()) for day in range(7)), Share())) for hour in range(24)
         ],
         lengths=list(zip(_spans(), results.talk.spans(BOUNDS), strict=True)),
+        compared=_compared(results.versions),
         most=MOST_ROWS,
         latest=LATEST,
     )
+
+
+def _compared(versions: Sequence[VersionResults]) -> list[Compared]:
+    by_version = [{field.name: field for field in each.fields} for each in versions]
+    compared = []
+    for name in sorted({name for fields in by_version for name in fields}):
+        counts = [dict(fields[name].answers) if name in fields else {} for fields in by_version]
+        together = sum((Counter(each) for each in counts), Counter[str]())
+        compared.append(
+            Compared(
+                name=name,
+                answers=[
+                    (value, [each.get(value, 0) for each in counts]) for value, _ in together.most_common(MOST_COMPARED)
+                ],
+                totals=[fields[name].total if name in fields else 0 for fields in by_version],
+            )
+        )
+    return compared
 
 
 def _week(results: CampaignResults) -> list[tuple[str, list[Cell]]]:

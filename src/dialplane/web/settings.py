@@ -70,6 +70,7 @@ async def _shown(visit: Visit, given: dict[str, str], *, fault: str = "") -> HTM
         given=given,
         is_installations_own=own,
         carrier=await visit.app.telephony.usual(),
+        voice=await visit.app.voice.get(),
         kept=[Variable(KEPT[name], _time(getattr(ours.keep, name)), MEANINGS[name]) for name in KEPT],
         variables=list(variables(ours)) if own else [],
         fault=fault,

@@ -32,6 +32,7 @@ from dialplane.web import (
     results,
     settings,
     system,
+    voice,
     webhooks,
 )
 from dialplane.web.rendering import FOLDER, STATIC
@@ -75,6 +76,7 @@ ROUTERS = (
             keys,
             people,
             settings,
+            voice,
             system,
         )
     ),

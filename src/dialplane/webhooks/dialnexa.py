@@ -118,6 +118,7 @@ def _call(happening: Happening, attempt: Mapping[str, Any], disposition: Disposi
         "sentiment": (gathered or {}).get("sentiment"),
         "duration_seconds": 0 if answered_at is None else round((ended_at - answered_at).total_seconds(), 3),
         "analysis": gathered,
+        "summary": attempt["summary"],
         "transcript": attempt["transcript"],
         "metadata": attempt["variables"],
         "cause": attempt["cause"],

@@ -40,9 +40,7 @@ async def test_an_assistant_is_answered_as_it_was_sent(site: Site) -> None:
     assert made["metadata"] == {"team": 7}
     assert {"id", "orgId", "createdAt", "updatedAt"} <= set(made)
     assert await vapi.call("GET", f"/assistant/{made['id']}") == made
-    assert made["warnings"] == [
-        "model is kept and has no effect: calls have the messages alone, without a language model"
-    ]
+    assert made["warnings"] == ["model is kept and has no effect: without voice services calls have the messages alone"]
 
 
 async def test_its_messages_are_spoken_with_the_customers_values(site: Site) -> None:
@@ -150,7 +148,8 @@ async def test_what_cannot_be_spoken_is_said(site: Site) -> None:
 
     silent = await vapi.call("POST", "/assistant", status=201, json={"name": "silent"})
     assert silent["warnings"] == [
-        "no call can be made with it: it has nothing to say without a language model; give it a `firstMessage`"
+        "no call can be made with it: it has nothing to say without voice services and a prompt; set them up, or give "
+        "it a `firstMessage`"
     ]
     message = await vapi.refused("POST", "/campaign", 400, json=await vapi.least(ANSWERED, assistantId=silent["id"]))
     assert message == "assistantId: 'silent' has nothing to say yet: give it a first message"

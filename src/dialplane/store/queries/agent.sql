@@ -77,10 +77,10 @@ SELECT agent_id, sum(attempts)::bigint AS attempts FROM (
 GROUP BY agent_id;
 
 -- name: columns_of_agent(organization_id, agent_id)
--- Campaigns that will call with this agent, and the columns that their contacts have. Those that are kept open have
+-- Campaigns that will call with the version of this agent that is in force, and the columns that their contacts have. Those that are kept open have
 -- contacts whose columns no file has named.
 SELECT id, name, state, variable_names FROM campaign
-WHERE organization_id = :organization_id AND agent_id = :agent_id AND NOT keep_open
+WHERE organization_id = :organization_id AND agent_id = :agent_id AND agent_versions = '[]' AND NOT keep_open
   AND state IN ('scheduled', 'running', 'paused') AND total > 0
 ORDER BY id;
 

@@ -61,7 +61,7 @@ INSERT INTO event (organization_id, transaction_id, campaign_id, attempt_id, kin
 SELECT :organization_id, told_in, campaign_id, id, 'attempt.' || state, statement_timestamp()
 FROM moved WHERE told_in IS NOT NULL;
 
--- name: end_attempts(organization_id, ids, dispositions, spent, ended_ats, placed_ats, ringing_ats, answered_ats, sip_statuses, causes, transcripts, gathered, recordings, abandoned, sent_ats, tell)
+-- name: end_attempts(organization_id, ids, dispositions, spent, ended_ats, placed_ats, ringing_ats, answered_ats, sip_statuses, causes, transcripts, gathered, summaries, labels, usages, recordings, abandoned, answered_bys, sent_ats, tell)
 -- Ends attempts once; answers with what the retry decision needs. One that has ended already gives no row, nor does one
 -- that was to end because a sending came to nothing (sent_ats, else null) and that somebody has sent again since.
 -- `tell`: with an event each.
@@ -73,14 +73,16 @@ WITH ended AS (
         placed_at = least(a.placed_at, e.placed_at), ringing_at = coalesce(a.ringing_at, e.ringing_at),
         answered_at = coalesce(a.answered_at, e.answered_at), sip_status = e.sip_status, cause = e.cause,
         transcript = e.transcript::jsonb, gathered = e.gathered::jsonb, recording = e.recording,
-        abandoned = e.abandoned,
+        summary = e.summary, label = e.label, usage = e.usage::jsonb,
+        abandoned = e.abandoned, answered_by = e.answered_by,
         told_in = CASE WHEN :tell::boolean THEN greatest(a.told_in, pg_current_xact_id()::text::bigint) END
     FROM unnest(:ids::bigint[], :dispositions::text[], :spent::boolean[], :ended_ats::timestamptz[],
                 :placed_ats::timestamptz[], :ringing_ats::timestamptz[], :answered_ats::timestamptz[],
-                :sip_statuses::integer[], :causes::text[], :transcripts::text[], :gathered::text[], :recordings::text[],
-                :abandoned::boolean[], :sent_ats::timestamptz[])
+                :sip_statuses::integer[], :causes::text[], :transcripts::text[], :gathered::text[], :summaries::text[],
+                :labels::text[], :usages::text[], :recordings::text[],
+                :abandoned::boolean[], :answered_bys::text[], :sent_ats::timestamptz[])
          AS e (id, disposition, spent, ended_at, placed_at, ringing_at, answered_at, sip_status, cause, transcript,
-               gathered, recording, abandoned, sent_at)
+               gathered, summary, label, usage, recording, abandoned, answered_by, sent_at)
     WHERE a.organization_id = :organization_id AND a.id = e.id AND a.state NOT IN ('ended', 'intended')
       AND a.sent_at = coalesce(e.sent_at, a.sent_at)
     RETURNING a.id, a.campaign_id, a.contact_id, a.carrier_id, a.to_number, a.disposition, a.spent, a.ended_at, a.answered_at,
@@ -165,7 +167,8 @@ WHERE organization_id = :organization_id AND ended_at IS NULL AND state = 'sendi
 -- Open attempts that nobody speaks for: past the deadline of their state, or of a worker that is gone. Those that this
 -- worker has taken over come last: however many it waits for, it finds new ones.
 SELECT a.*, c.variables, c.external_id, c.priority, g.zones, coalesce(:now::timestamptz, statement_timestamp()) AS now,
-       r.send_timeout_seconds, r.ring_timeout_seconds, r.max_call_seconds, m.recording::text AS recorded
+       r.send_timeout_seconds, r.ring_timeout_seconds, r.max_call_seconds, m.recording::text AS recorded,
+       m.machine_detection::text AS machines
 FROM attempt a
 JOIN contact c ON c.organization_id = a.organization_id AND c.id = a.contact_id
 JOIN zone_group g ON g.organization_id = c.organization_id AND g.id = c.zone_group_id

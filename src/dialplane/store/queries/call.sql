@@ -109,7 +109,7 @@ WITH before AS (
     SELECT id, recording FROM attempt
     WHERE organization_id = :organization_id AND id = :attempt_id AND ended_at IS NOT NULL FOR NO KEY UPDATE
 ), erased AS (
-    UPDATE attempt SET transcript = NULL, gathered = NULL, recording = ''
+    UPDATE attempt SET transcript = NULL, gathered = NULL, summary = NULL, recording = ''
     WHERE organization_id = :organization_id AND id = (SELECT id FROM before)
 )
 SELECT recording FROM before;

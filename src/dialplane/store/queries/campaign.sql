@@ -25,13 +25,13 @@ UPDATE organization SET max_lines = coalesce(:max_lines, max_lines), cps = :cps 
 -- name: reserve_campaign_id()$
 SELECT nextval('campaign_id_seq');
 
--- name: create_campaign(organization_id, id, uuid, name, keep_open, agent_id, carrier_id, parent_id, source, number_ids, hidden, ends_at, queue, screening, extras, max_lines, cps, calling_window, retry, breaker, abandon, recording, now)$
+-- name: create_campaign(organization_id, id, uuid, name, keep_open, agent_id, carrier_id, parent_id, source, number_ids, hidden, ends_at, queue, screening, extras, max_lines, cps, calling_window, retry, breaker, abandon, recording, agent_versions, machine_detection, now)$
 INSERT INTO campaign (organization_id, id, uuid, name, keep_open, agent_id, carrier_id, parent_id, source, number_ids, hidden,
                       ends_at, queue, screening, extras, max_lines, cps, calling_window, retry, breaker, abandon, recording,
-                      created_at, updated_at)
+                      agent_versions, machine_detection, created_at, updated_at)
 VALUES (:organization_id, coalesce(:id::bigint, nextval('campaign_id_seq')), :uuid, :name, :keep_open, :agent_id, :carrier_id,
         :parent_id, :source, :number_ids, :hidden, :ends_at, :queue, :screening, :extras, :max_lines, :cps, :calling_window,
-        :retry, :breaker, :abandon, :recording, :now, :now)
+        :retry, :breaker, :abandon, :recording, :agent_versions, :machine_detection, :now, :now)
 ON CONFLICT (organization_id, uuid) DO NOTHING
 RETURNING id;
 
@@ -177,11 +177,11 @@ WHERE organization_id = :organization_id AND id = :campaign_id
   AND state IN ('draft', 'scheduled', 'running', 'paused')
 RETURNING id;
 
--- name: set_settings(organization_id, campaign_id, name, max_lines, cps, calling_window, retry, breaker, abandon, recording, agent_id, carrier_id, number_ids, starts_at, ends_at, screening, extras, now)$
+-- name: set_settings(organization_id, campaign_id, name, max_lines, cps, calling_window, retry, breaker, abandon, recording, agent_versions, machine_detection, agent_id, carrier_id, number_ids, starts_at, ends_at, screening, extras, now)$
 -- In any state that can still dial; a turn sees it from its next one on.
 UPDATE campaign SET name = :name, max_lines = :max_lines, cps = :cps, calling_window = :calling_window, retry = :retry,
        breaker = :breaker, abandon = :abandon, recording = :recording, agent_id = :agent_id, carrier_id = :carrier_id,
-       number_ids = :number_ids,
+       agent_versions = :agent_versions, machine_detection = :machine_detection, number_ids = :number_ids,
        starts_at = :starts_at, ends_at = :ends_at, screening = :screening, extras = :extras,
        settings_version = settings_version + 1, updated_at = :now
 WHERE organization_id = :organization_id AND id = :campaign_id AND state NOT IN ('completed', 'cancelled')

@@ -335,7 +335,7 @@ ORDER BY c.id;
 -- Newest first.
 SELECT id, uuid, number, state, carrier_id, from_number, to_number, agent_id, agent_version, created_at, send_at, sent_at,
        placed_at, ringing_at, answered_at, ended_at, carrier_call_id, disposition, spent, sip_status, cause, transcript,
-       gathered, recording
+       gathered, summary, label, usage, recording
 FROM attempt WHERE organization_id = :organization_id AND contact_id = :contact_id
 ORDER BY number DESC LIMIT :limit;
 

@@ -26,8 +26,8 @@ WITH corrected AS (
 SELECT id FROM corrected;
 
 -- name: set_agent(organization_id, campaign_id, agent_id, now)$
--- No row: calls were made, or it has ended.
-UPDATE campaign c SET agent_id = :agent_id, updated_at = :now, settings_version = settings_version + 1
+-- No row: calls were made, or it has ended. A split over versions was one of the agent before.
+UPDATE campaign c SET agent_id = :agent_id, agent_versions = '[]', updated_at = :now, settings_version = settings_version + 1
 WHERE c.organization_id = :organization_id AND c.id = :campaign_id AND c.state NOT IN ('completed', 'cancelled')
   AND NOT EXISTS (SELECT FROM attempt a WHERE a.organization_id = c.organization_id AND a.campaign_id = c.id)
 RETURNING c.id;

@@ -59,7 +59,7 @@ WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND to_n
 -- name: open_attempts_to(organization_id, to_number)
 SELECT id FROM attempt WHERE organization_id = :organization_id AND to_number = :to_number AND ended_at IS NULL;
 
--- name: enter_call(organization_id, contact_id, carrier_id, worker_id, uuid, to_number, from_number, placed_at)^
+-- name: enter_call(organization_id, contact_id, agent_version, carrier_id, worker_id, uuid, to_number, from_number, placed_at)^
 -- A call that the carrier has accepted and the backup does not know: an attempt that is placed and that nobody has heard of
 -- since. The answer: what the contact was counted as.
 WITH called AS (
@@ -77,11 +77,10 @@ WITH called AS (
     SELECT :organization_id, :uuid::uuid, called.campaign_id, called.id, called.attempts + 1, :carrier_id::bigint,
            coalesce((SELECT n.id FROM number n WHERE n.organization_id = :organization_id AND n.carrier_id = :carrier_id
                      AND n.e164 = :from_number), 0),
-           :from_number::text, :to_number::text, k.agent_id, g.version, 'unknown', :worker_id::uuid,
+           :from_number::text, :to_number::text, k.agent_id, :agent_version::integer, 'unknown', :worker_id::uuid,
            t.at, t.at, t.at, t.at, t.at, t.at
     FROM called
     JOIN campaign k ON k.organization_id = :organization_id AND k.id = called.campaign_id
-    JOIN agent g ON g.organization_id = :organization_id AND g.id = k.agent_id
     CROSS JOIN (SELECT :placed_at::timestamptz AS at) AS t
 )
 SELECT campaign_id, old_state, old_reason FROM called;

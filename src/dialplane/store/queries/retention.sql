@@ -9,12 +9,12 @@ ORDER BY id LIMIT :limit;
 
 -- name: forget_transcripts(organization_id, campaign_id, since, before, limit)
 -- Oldest first. The answer: when these calls ended, for the next statement to go on from.
-UPDATE attempt SET transcript = NULL, gathered = NULL
+UPDATE attempt SET transcript = NULL, gathered = NULL, summary = NULL
 WHERE organization_id = :organization_id AND id = ANY(ARRAY(
     SELECT id FROM attempt
     WHERE organization_id = :organization_id AND campaign_id = :campaign_id
       AND ended_at >= :since::timestamptz AND ended_at < :before
-      AND (transcript IS NOT NULL OR gathered IS NOT NULL)
+      AND (transcript IS NOT NULL OR gathered IS NOT NULL OR summary IS NOT NULL)
     ORDER BY ended_at LIMIT :limit
 ))
 RETURNING ended_at;

@@ -94,7 +94,7 @@ SELECT counted.total, counted.talk_seconds, page.id FROM counted LEFT JOIN page 
 -- With what belongs to them, in the order of the ids; of the transcript only whether there is one.
 SELECT a.id, a.uuid, a.campaign_id, a.contact_id, a.number, a.carrier_id, a.from_number, a.to_number, a.agent_id,
        a.agent_version, a.state, a.created_at, a.sent_at, a.placed_at, a.ringing_at, a.answered_at, a.ended_at,
-       a.carrier_call_id, a.disposition, a.spent, a.sip_status, a.cause, a.abandoned, a.gathered, a.recording, a.transcript IS NOT NULL AS has_transcript,
+       a.carrier_call_id, a.disposition, a.spent, a.sip_status, a.cause, a.abandoned, a.answered_by, a.gathered, a.summary, a.label, a.usage, a.recording, a.transcript IS NOT NULL AS has_transcript,
        m.name AS campaign_name, m.hidden AS single, g.name AS agent_name, v.id AS agent_version_id, r.provider,
        r.name AS carrier_name, c.external_id, c.variables, c.row_number, c.uuid AS contact_uuid, f.key AS file_key,
        p.disposition AS disposition_before
@@ -116,12 +116,9 @@ SELECT id FROM attempt WHERE organization_id = :organization_id AND uuid = :uuid
 -- name: attempt_transcript(organization_id, attempt_id)$
 SELECT transcript FROM attempt WHERE organization_id = :organization_id AND id = :attempt_id;
 
--- name: agent_versions_used(organization_id, campaign_id)^
--- Versions only rise, so the first and the last attempt have the lowest and the highest; null before the first attempt.
-SELECT (SELECT agent_version FROM attempt WHERE organization_id = :organization_id AND campaign_id = :campaign_id
-        ORDER BY id LIMIT 1) AS lowest,
-       (SELECT agent_version FROM attempt WHERE organization_id = :organization_id AND campaign_id = :campaign_id
-        ORDER BY id DESC LIMIT 1) AS highest;
+-- name: agent_versions_used(organization_id, campaign_id)
+-- It looks at every attempt, as the report does anyway: with a split, versions do not follow one another.
+SELECT DISTINCT agent_version FROM attempt WHERE organization_id = :organization_id AND campaign_id = :campaign_id;
 
 -- name: contacts_report_page(organization_id, campaign_id, after, instant, variables, fields, limit)
 -- Contacts in their order, each with its ended or open attempts, a page of contacts at a time. What takes long, times as
@@ -160,7 +157,7 @@ SELECT a.id, a.uuid, a.campaign_id, a.agent_id, v.id AS agent_version_id, a.crea
        (SELECT string_agg(s.speaker || ': ' || s.text, ' / ' ORDER BY s.place)
         FROM ROWS FROM (jsonb_to_recordset(a.transcript) AS (speaker text, text text))
              WITH ORDINALITY AS s (speaker, text, place)) AS conversation,
-       a.gathered ->> 'summary' AS summary,
+       coalesce(a.summary, a.gathered ->> 'summary') AS summary,
        ARRAY(SELECT c.variables ->> n.name FROM unnest(:variables::text[]) WITH ORDINALITY AS n (name, place)
              ORDER BY n.place) AS variables,
        ARRAY(SELECT a.gathered ->> n.name FROM unnest(:fields::text[]) WITH ORDINALITY AS n (name, place)
@@ -183,7 +180,7 @@ SELECT a.id, a.uuid, a.campaign_id, a.agent_id, v.id AS agent_version_id, g.name
        (SELECT string_agg(s.speaker || ': ' || s.text, ' / ' ORDER BY s.place)
         FROM ROWS FROM (jsonb_to_recordset(a.transcript) AS (speaker text, text text))
              WITH ORDINALITY AS s (speaker, text, place)) AS conversation,
-       a.gathered ->> 'summary' AS summary,
+       coalesce(a.summary, a.gathered ->> 'summary') AS summary,
        ARRAY(SELECT c.variables ->> n.name FROM unnest(:variables::text[]) WITH ORDINALITY AS n (name, place)
              ORDER BY n.place) AS variables,
        ARRAY(SELECT a.gathered ->> n.name FROM unnest(:fields::text[]) WITH ORDINALITY AS n (name, place)

@@ -27,8 +27,8 @@ RETURNING id;
 -- name: active_campaigns(organization_id)
 -- Running and scheduled campaigns, and the paused ones that hold a queue or have an end, with the limits of their carriers
 -- and the carriers' active numbers. While a carrier is switched off it has none, so that nothing is placed.
-SELECT c.id, c.name, c.state, c.keep_open, c.agent_id, c.carrier_id, c.max_lines, c.cps, c.calling_window::text, c.retry::text, c.breaker::text,
-       c.abandon::text, c.recording::text,
+SELECT c.id, c.uuid, c.name, c.state, c.keep_open, c.agent_id, c.carrier_id, c.max_lines, c.cps, c.calling_window::text, c.retry::text, c.breaker::text,
+       c.abandon::text, c.recording::text, c.agent_versions::text, c.machine_detection::text,
        c.settings_version, c.sealed_sequence, c.tat, c.rotation, c.starts_at, c.ends_at, c.queue, c.screening, c.resumed_at,
        a.version AS agent_version,
        r.max_lines AS carrier_max_lines, r.cps AS carrier_cps, r.tat AS carrier_tat, r.suspended_until, r.breaker_since,

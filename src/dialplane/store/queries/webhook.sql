@@ -138,7 +138,7 @@ FROM campaign WHERE organization_id = :organization_id AND id = ANY(:ids::bigint
 -- name: attempts_to_tell(organization_id, ids)
 SELECT a.id, a.uuid, a.campaign_id, a.contact_id, a.number, a.from_number, a.to_number, a.agent_id, a.agent_version,
        a.created_at, a.placed_at, a.ringing_at, a.answered_at, a.ended_at, a.disposition, a.sip_status, a.cause, a.transcript,
-       a.gathered, a.recording, c.external_id, c.variables, g.uuid AS agent_uuid
+       a.gathered, a.summary, a.label, a.usage, a.recording, c.external_id, c.variables, g.uuid AS agent_uuid
 FROM attempt a
 JOIN contact c ON c.organization_id = a.organization_id AND c.id = a.contact_id
 JOIN agent g ON g.organization_id = a.organization_id AND g.id = a.agent_id

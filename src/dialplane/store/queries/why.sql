@@ -8,8 +8,8 @@ FROM organization WHERE id = :organization_id;
 -- name: see_campaign(organization_id, campaign_id)^
 -- One campaign as `active_campaigns` has it, in any state; how many contacts of a file that is being imported it has; and
 -- what has paused it by itself since it was last started or resumed.
-SELECT c.id, c.name, c.state, c.keep_open, c.agent_id, c.carrier_id, c.max_lines, c.cps, c.calling_window::text, c.retry::text, c.breaker::text,
-       c.abandon::text, c.recording::text,
+SELECT c.id, c.uuid, c.name, c.state, c.keep_open, c.agent_id, c.carrier_id, c.max_lines, c.cps, c.calling_window::text, c.retry::text, c.breaker::text,
+       c.abandon::text, c.recording::text, c.agent_versions::text, c.machine_detection::text,
        c.settings_version, c.sealed_sequence, c.tat, c.rotation, c.starts_at, c.ends_at, c.queue, c.screening, c.resumed_at,
        a.version AS agent_version,
        r.max_lines AS carrier_max_lines, r.cps AS carrier_cps, r.tat AS carrier_tat, r.suspended_until, r.breaker_since,

@@ -83,6 +83,7 @@ class CallLog(BaseModel):
     duration_seconds: float | None = Field(description="Of talk; null while the call goes on.")
     recording_url: str | None
     analysis: dict[str, Any] | None = Field(description="What the agent gathered.")
+    summary: str | None = Field(description="Of the call, in the agent's words.")
     created_at: datetime
     ended_at: datetime | None
     end_reason: str | None
@@ -157,6 +158,7 @@ def call_log(
         duration_seconds=None if attempt.talk_seconds is None else round(attempt.talk_seconds, 3),
         recording_url=recording_link(request, organization_id, attempt),
         analysis=gathered or None,
+        summary=attempt.summary,
         created_at=attempt.created_at,
         ended_at=attempt.ended_at,
         end_reason=None if attempt.disposition is None else ENDS[attempt.disposition].reason,

@@ -92,6 +92,7 @@ class CallView(BaseModel):
     notes: dict[str, Any] | None = None
     sentiment: str | None = None
     analysis: dict[str, Any] | None = Field(None, description="What the agent gathered.")
+    summary: str | None = Field(None, description="Of the call, in the agent's words.")
     recording_url: str | None = None
     transcript: str | None = Field(None, description="Of a single call's answer.")
 
@@ -140,6 +141,7 @@ def call_view(
         notes=notes,
         sentiment=sentiment if isinstance(sentiment, str) else None,
         analysis=gathered or None,
+        summary=call.summary,
         recording_url=recording_url,
         transcript=None if said is None else _script(said),
     )

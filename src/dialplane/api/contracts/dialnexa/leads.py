@@ -62,7 +62,7 @@ async def create_lead(app: OperatorApp, body: CreateLead) -> LeadView:
     campaign = await _open_campaign(app, body.campaignId)
     contact = LateContact(phone_number=body.phoneNumber, variables=body.contact_variables())
     region = region_of(body.phoneNumber, body.countryCode)
-    required = (await app.agent_of(campaign.id)).variables()
+    required = await app.columns_of(campaign.id)
     (added,) = await app.contacts.add_each(campaign.id, [contact], default_region=region, required=required)
     if isinstance(added, Rejected):
         raise Invalid(str(added))
@@ -84,7 +84,7 @@ async def upload_leads(
     """Add the leads of a file. Rows that are no leads are skipped; where none is one, the file is refused."""
     campaign = await _open_campaign(app, campaign_id)
     region = region_of(None, countryCode)
-    required = (await app.agent_of(campaign.id)).variables()
+    required = await app.columns_of(campaign.id)
     with kept(file) as path:
         found = await asyncio.to_thread(examined, path, required, region)
         done = await app.import_now(campaign.id, path, region)
@@ -111,7 +111,7 @@ async def update_lead(app: OperatorApp, lead_id: LeadId, body: UpdateLead) -> Le
     region = None if body.phoneNumber is None else region_of(body.phoneNumber, body.countryCode)
     correction = Correction(phone_number=body.phoneNumber, variables=body.over(lead.variables))
     if correction != Correction():
-        required = (await app.agent_of(lead.campaign_id)).variables()
+        required = await app.columns_of(lead.campaign_id)
         await app.corrections.correct(lead.id, correction, default_region=region, required=required)
     return await _shown(app, await app.contact_book.get(lead.id))
 

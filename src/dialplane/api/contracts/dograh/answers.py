@@ -13,15 +13,19 @@ from dialplane.api.contracts.dograh.policy_views import (
     AbandonDayView,
     AbandonView,
     BreakerView,
+    MachineView,
     RecordingView,
     RetryView,
     ScheduleView,
+    VersionWeightView,
     abandon_day_view,
     abandon_view,
     breaker_view,
+    machine_view,
     recording_view,
     retry_view,
     schedule_view,
+    split_view,
 )
 from dialplane.core.campaign import CampaignState
 from dialplane.core.disposition import Disposition
@@ -86,6 +90,8 @@ class CampaignResponse(BaseModel):
     abandon: AbandonView
     abandoned_calls: AbandonDayView | None = Field(description="Of the latest day on which somebody answered")
     recording: RecordingView
+    machine_detection: MachineView
+    agent_versions: list[VersionWeightView] = Field(description="Empty: the version in force speaks")
     keep_open: bool
     number_ids: list[int] = Field(description="It calls from these; empty: from all of its configuration")
     parent_campaign_id: int | None = Field(description="What it is a redial of")
@@ -197,6 +203,8 @@ def campaign_response(view: CampaignView, warnings: Sequence[str] = ()) -> Campa
         abandon=abandon_view(campaign.policies.abandon),
         abandoned_calls=abandon_day_view(progress.answers[0]) if progress.answers else None,
         recording=recording_view(campaign.policies.recording),
+        machine_detection=machine_view(campaign.policies.machines),
+        agent_versions=split_view(campaign.policies.split),
         keep_open=campaign.keep_open,
         number_ids=list(campaign.number_ids),
         parent_campaign_id=campaign.parent_id,

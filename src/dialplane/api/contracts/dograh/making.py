@@ -31,7 +31,7 @@ class Made:
 
 async def make(app: App, body: CreateCampaign, uuid: UUID | None) -> Made:
     """uuid: of the campaign; one that is there already is answered as it is. Raises NotFound, Invalid, Conflict."""
-    required = await _variables(app, body.workflow_id)
+    required = await _columns(app, body)
     file = await _file(app, body, required)
     carrier_id = await app.telephony.choose(body.telephony_configuration_id)
     await check_concurrency(app, body.max_concurrency)
@@ -63,14 +63,14 @@ async def check_concurrency(app: App, lines: int | None) -> None:
         raise Invalid(f"max_concurrency ({lines}) cannot exceed organization limit ({most})")
 
 
-async def _variables(app: App, agent_id: int) -> frozenset[str]:
-    """Columns that the agent's text uses."""
-    agent = await app.library.get(agent_id)
+async def _columns(app: App, body: CreateCampaign) -> frozenset[str]:
+    """Those that the agent's text uses, in each version that is to speak."""
+    agent = await app.library.get(body.workflow_id)
     if agent.archived_at is not None:
         raise NotFound("Workflow not found")
     if not agent.version:
         raise Invalid(f"Workflow '{agent.name}' has no published definition")
-    return (await app.agents.get(app.organization_id, agent.id, agent.version)).variables()
+    return await app.speakers.columns(agent.id, body.policies().split)
 
 
 async def _file(app: App, body: CreateCampaign, required: frozenset[str]) -> ContactsFile | None:

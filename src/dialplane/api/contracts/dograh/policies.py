@@ -13,8 +13,11 @@ from pydantic_core import PydanticCustomError
 from dialplane.core.abandon import AbandonRule
 from dialplane.core.breaker import CircuitBreaker
 from dialplane.core.disposition import Disposition
+from dialplane.core.machines import MOST_CHARACTERS as MOST_MESSAGE_CHARACTERS
+from dialplane.core.machines import MachineDetection, OnMachine, OnScreening
 from dialplane.core.recording import ANNOUNCEMENT, MOST_CHARACTERS, Recording, RecordingMode
 from dialplane.core.retry import MAX_DELAY_SECONDS, RetryPolicy
+from dialplane.core.splitting import HIGHEST_VERSION, MOST_WEIGHT, AgentSplit
 from dialplane.core.window import CONTACT, CallingWindow, Slot, known_zone
 from dialplane.errors import Invalid
 
@@ -209,6 +212,42 @@ class RecordingConfig(Policy):
         """Raises ValueError."""
         with as_value_error():
             return Recording(mode=self.mode, announcement=self.announcement)
+
+
+class MachineConfig(Policy):
+    """What is done where no person answers, on carriers that bring sound."""
+
+    on_machine: OnMachine = Field(description="off: nobody listens for machines; carry_on: the agent talks to them")
+    message: str = Field(
+        "",
+        max_length=MOST_MESSAGE_CHARACTERS,
+        description="What leave_message leaves, with {{columns}} of the contact",
+        examples=["Hello {{first_name}}, please call us back."],
+    )
+    on_screening: OnScreening = Field(OnScreening.CARRY_ON, description="About assistants that ask who is calling")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.machines()
+        return self
+
+    def machines(self) -> MachineDetection:
+        """Raises ValueError."""
+        with as_value_error():
+            return MachineDetection(on_machine=self.on_machine, message=self.message, on_screening=self.on_screening)
+
+
+class VersionWeight(Policy):
+    """How many parts of the contacts one version of the agent speaks with."""
+
+    version: int = Field(ge=1, le=HIGHEST_VERSION, description="Its version_number")
+    weight: int = Field(ge=1, le=MOST_WEIGHT, examples=[80])
+
+
+def split_of(versions: Sequence[VersionWeight]) -> AgentSplit:
+    """Raises ValueError."""
+    with as_value_error():
+        return AgentSplit.from_json([each.model_dump() for each in versions])
 
 
 # --- parts ---------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ from pydantic import BaseModel, Field
 from dialplane.api.contracts.dograh.policies import DAYS, FLAGS
 from dialplane.core.abandon import AbandonDay, AbandonRule
 from dialplane.core.breaker import CircuitBreaker
+from dialplane.core.machines import MachineDetection, OnMachine, OnScreening
 from dialplane.core.recording import Recording, RecordingMode
 from dialplane.core.retry import RetryPolicy
+from dialplane.core.splitting import AgentSplit
 from dialplane.core.window import CallingWindow
 
 
@@ -71,6 +73,17 @@ class RecordingView(BaseModel):
     announcement: str = Field(description="Said first where `mode` is announced")
 
 
+class MachineView(BaseModel):
+    on_machine: OnMachine
+    message: str
+    on_screening: OnScreening
+
+
+class VersionWeightView(BaseModel):
+    version: int
+    weight: int
+
+
 def schedule_view(window: CallingWindow) -> ScheduleView | None:
     """None where no hours were ever set."""
     if not window.slots:
@@ -96,6 +109,14 @@ def retry_view(policy: RetryPolicy) -> RetryView:
 
 def recording_view(recording: Recording) -> RecordingView:
     return RecordingView(mode=recording.mode, announcement=recording.announcement)
+
+
+def machine_view(machines: MachineDetection) -> MachineView:
+    return MachineView.model_validate(machines.to_json())
+
+
+def split_view(split: AgentSplit) -> list[VersionWeightView]:
+    return [VersionWeightView.model_validate(share) for share in split.to_json()]
 
 
 def abandon_view(rule: AbandonRule) -> AbandonView:

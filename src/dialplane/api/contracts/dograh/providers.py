@@ -61,6 +61,8 @@ class Ari(Exact):
     app_password: Text = Field(description="ARI user password")
     ws_client_name: AnyText = Field("", description="websocket_client.conf connection name for externalMedia")
     external_pbx: VicidialExternalPbx | None = None
+    endpoint: AnyText | None = Field(None, description="What Asterisk dials (e.g., PJSIP/{number}@trunk); our own")
+    transfer_context: AnyText | None = Field(None, description="Where calls are handed over; our own")
 
 
 class Cloudonix(Exact):

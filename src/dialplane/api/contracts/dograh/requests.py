@@ -13,21 +13,25 @@ from dialplane.api.contracts.dograh.policies import (
     RETRY_OMITTED,
     AbandonConfig,
     BreakerConfig,
+    MachineConfig,
     RecordingConfig,
     RetryConfig,
     ScheduleConfig,
     TimeSlot,
+    VersionWeight,
     Zone,
     as_value_error,
     given_once,
     nearest,
     one_of,
+    split_of,
     window_of,
 )
 from dialplane.api.shapes import Id, Tolerant
 from dialplane.core.campaign import Policies
 from dialplane.core.disposition import MEANINGS, Disposition
 from dialplane.core.retry import RetryPolicy
+from dialplane.core.splitting import MOST_VERSIONS, AgentSplit
 from dialplane.core.window import CallingWindow
 from dialplane.engine.numbering import check_region
 
@@ -74,11 +78,20 @@ class CampaignSettings(Tolerant):
     circuit_breaker: BreakerConfig | None = Field(default=None, description="On unless switched off")
     abandon: AbandonConfig | None = Field(default=None, description="At most 3 % unless given")
     recording: RecordingConfig | None = Field(default=None, description="On, without an announcement, unless given")
+    machine_detection: MachineConfig | None = Field(default=None, description="Off unless given")
+    agent_versions: list[VersionWeight] | None = Field(
+        default=None,
+        max_length=MOST_VERSIONS,
+        description="Each contact is always spoken with by one of these versions of the agent, as many by each as its "
+        "weight says; []: by the one that is in force",
+        examples=[[{"version": 3, "weight": 80}, {"version": 4, "weight": 20}]],
+    )
 
     @model_validator(mode="after")
     def _check_hours(self) -> Self:
         """Hours that go unnoticed would let people be called at night; any other unknown field is a warning."""
         self.window()
+        self.split()
         for name, meant in self.meant().items():
             if meant in HOURS:
                 raise ValueError(f"unknown field '{name}'; did you mean '{meant}'?")
@@ -93,6 +106,10 @@ class CampaignSettings(Tolerant):
         if self.timezone is not None and not windows:
             window_of([], self.timezone, enabled=False)  # which names an unknown zone
         return given_once(windows)
+
+    def split(self) -> AgentSplit | None:
+        """None for none that is given. Raises ValueError."""
+        return None if self.agent_versions is None else split_of(self.agent_versions)
 
     def _zoned(self, hours: ScheduleConfig) -> CallingWindow:
         if self.timezone is None:
@@ -112,6 +129,8 @@ class CampaignSettings(Tolerant):
             "breaker": self.circuit_breaker and self.circuit_breaker.breaker(),
             "abandon": self.abandon and self.abandon.rule(),
             "recording": self.recording and self.recording.recording(),
+            "machines": self.machine_detection and self.machine_detection.machines(),
+            "split": self.split(),
             "max_lines": self.max_concurrency,
             "cps": self.rate_limit_per_second,
         }

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from dialplane.api.contracts.dograh.dispositions import FAILURES, call_tags
 from dialplane.api.links import artifact_url
+from dialplane.core.answered_by import AnsweredBy
 from dialplane.core.attempt import AttemptState
 from dialplane.core.disposition import Disposition
 from dialplane.engine.artifacts import TRANSCRIPTS
@@ -63,7 +64,7 @@ class Run(PublicLinks, RecordingKeys):
     created_at: datetime
     is_completed: bool
     transcript_url: str | None = Field(description="Key of the transcript", examples=["transcripts/1042.txt"])
-    cost_info: dict[str, Any] | None = Field(description="`call_duration_seconds`, once it has ended")
+    cost_info: dict[str, Any] | None = Field(description="`call_duration_seconds`, and `cost` where it is known")
     usage_info: dict[str, Any] | None = None
     definition_id: int | None = Field(description="Which version of the agent talked")
     initial_context: dict[str, Any]
@@ -89,6 +90,12 @@ class Run(PublicLinks, RecordingKeys):
     talk_seconds: float | None
     abandoned: bool | None = Field(
         description="A person answered, and the agent did not begin to speak within 2 s; null where that is not known"
+    )
+    answered_by: AnsweredBy | None = Field(description="null: nobody answered, or nobody listened for machines")
+    summary: str | None = Field(description="Of the call, in the agent's words")
+    label: str | None = Field(description="The agent's own word for what came of it; call_disposition, too")
+    usage: dict[str, Any] | None = Field(
+        default=None, description="Of the agent's services: how much, its cost, how quick they were; null in lists"
     )
     transcript: list[dict[str, Any]] | None = Field(default=None, description="What was said; null in lists")
 
@@ -126,13 +133,17 @@ class Run(PublicLinks, RecordingKeys):
             ended_at=attempt.ended_at,
             talk_seconds=None if attempt.talk_seconds is None else round(attempt.talk_seconds, 3),
             abandoned=attempt.abandoned,
+            answered_by=attempt.answered_by,
+            summary=attempt.summary,
+            label=attempt.label,
         )
 
     @classmethod
     def whole(cls, attempt: AttemptRecord, transcript: Sequence[Mapping[str, Any]] | None, links: PublicLinks) -> Self:
         """With all that a list leaves out."""
         more: dict[str, Any] = {
-            "usage_info": {"llm": {}, "tts": {}, "stt": {}, "call_duration_seconds": _seconds(attempt)},
+            "usage_info": {**_services(attempt.usage or {}), "call_duration_seconds": _seconds(attempt)},
+            "usage": None if attempt.usage is None else dict(attempt.usage),
             "logs": {"events": _events(attempt)},
             "annotations": {},
             "transcript": None if transcript is None else [dict(said) for said in transcript],
@@ -289,7 +300,7 @@ def gathered_context(attempt: AttemptRecord) -> dict[str, Any]:
     """What the call came to, and what the agent learned."""
     return {
         "call_tags": call_tags(attempt.disposition),
-        "call_disposition": attempt.disposition,
+        "call_disposition": attempt.label or attempt.disposition,
         "mapped_call_disposition": attempt.disposition,
         "call_id": attempt.carrier_call_id,
         "extracted_variables": dict(attempt.gathered or {}),
@@ -298,7 +309,20 @@ def gathered_context(attempt: AttemptRecord) -> dict[str, Any]:
 
 
 def _used(attempt: AttemptRecord) -> dict[str, Any]:
-    return {"dograh_token_usage": 0, "call_duration_seconds": _seconds(attempt)}
+    used: dict[str, Any] = {"dograh_token_usage": 0, "call_duration_seconds": _seconds(attempt)}
+    return used if attempt.cost is None else used | {"cost": attempt.cost}
+
+
+def _services(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """As Dograh groups them; of an agent that measures nothing, empty."""
+    groups = {
+        "llm": {"prompt_tokens": "llm_input_tokens", "completion_tokens": "llm_output_tokens"},
+        "tts": {"characters": "tts_characters"},
+        "stt": {"seconds": "stt_seconds"},
+    }
+    return {
+        group: {name: usage[ours] for name, ours in names.items() if ours in usage} for group, names in groups.items()
+    }
 
 
 def _seconds(attempt: AttemptRecord) -> int:

@@ -13,7 +13,6 @@ from dialplane.api.access import OperatorApp, ViewerApp
 from dialplane.api.route import Route
 from dialplane.api.shapes import HIGHEST_ID, Id, Tolerant
 from dialplane.engine.agents import AgentRecord, Reading
-from dialplane.errors import Conflict
 from dialplane.store.postgres import Row
 from dialplane.wiring import App
 
@@ -209,10 +208,10 @@ async def unarchive_workflow(workflow_id: Id, app: OperatorApp) -> Workflow:
 
 @router.post("/{workflow_id}/publish")
 async def publish_workflow(workflow_id: Id, app: OperatorApp) -> Published:
-    """The version in force. A definition that can speak needs no publishing; one that cannot is refused."""
-    found = await app.library.get(workflow_id)
-    if found.is_draft:
-        raise Conflict(f"version {found.newest_version} stays a draft: {app.library.read(found.definition).draft}")
+    """The version in force. A definition that can speak needs no publishing, except that it may be able to only since
+    the organization has voice services; one that cannot is refused.
+    """
+    found = await app.library.publish(workflow_id)
     assert found.version_id is not None
     published_at = found.updated_at or found.created_at
     return Published(id=found.version_id, version_number=found.version, status="published", published_at=published_at)
@@ -228,7 +227,8 @@ async def list_workflow_versions(
     """What it was and is, newest first."""
     found = await app.library.get(workflow_id)
     versions = await app.library.versions(workflow_id, before=before, limit=limit)
-    return [_version(app, found, row) for row in versions]
+    read = await app.library.reader()
+    return [_version(read(row["definition"]), found, row) for row in versions]
 
 
 async def _page(app: App, status: str | None, before: int | None, limit: int) -> list[Row]:
@@ -241,7 +241,7 @@ async def _page(app: App, status: str | None, before: int | None, limit: int) ->
 async def _workflow(app: App, workflow_id: int, unknown: list[str] | None = None) -> Workflow:
     found = await app.library.get(workflow_id)
     runs = await app.library.attempts([workflow_id])
-    reading = app.library.read(found.definition)
+    reading = (await app.library.reader())(found.definition)
     return Workflow(
         id=found.id,
         name=found.name,
@@ -267,10 +267,9 @@ def _draft(found: AgentRecord, reading: Reading) -> list[str]:
     return [f"version {found.newest_version} is a draft: {reading.draft}; until then {meanwhile}"]
 
 
-def _version(app: App, found: AgentRecord, row: Row) -> WorkflowVersion:
+def _version(reading: Reading, found: AgentRecord, row: Row) -> WorkflowVersion:
     in_force = row["version"] == found.version
     newest = row["version"] == found.newest_version
-    reading = app.library.read(row["definition"])
     return WorkflowVersion(
         id=row["id"],
         version_number=row["version"],

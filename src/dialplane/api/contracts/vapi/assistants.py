@@ -16,7 +16,7 @@ from dialplane.api.access import OperatorApp, ViewerApp
 from dialplane.api.contracts.vapi.lists import Listed
 from dialplane.api.contracts.vapi.shapes import as_uuid
 from dialplane.api.route import Route
-from dialplane.engine.agents import AgentRecord
+from dialplane.engine.agents import AgentRecord, Reading
 from dialplane.errors import Conflict, NotFound
 from dialplane.wiring import App
 
@@ -59,9 +59,8 @@ class Assistant(BaseModel):
     warnings: list[str] = Field(description="What of it has no effect on calls")
 
     @classmethod
-    def of(cls, app: App, agent: AgentRecord, organization: UUID, given: Sequence[str] | None = None) -> Self:
+    def of(cls, agent: AgentRecord, reading: Reading, organization: UUID, given: Sequence[str] | None = None) -> Self:
         """given: warnings about what was sent; else those about what is kept."""
-        reading = app.library.read(agent.definition)
         draft = [f"no call can be made with it: {reading.draft}"] if reading.draft else []
         return cls(
             **{name: value for name, value in shown(agent).items() if name not in (*OURS, "name")},
@@ -87,7 +86,8 @@ async def list_assistants(app: ViewerApp, listing: Listed) -> list[Assistant]:
     """Newest first; agents of other kinds too, with what they say first."""
     organization = await app.directory.organization()
     found = await app.library.newest(listing.ranges(), limit=listing.limit)
-    return [Assistant.of(app, agent, organization) for agent in found]
+    read = await app.library.reader()
+    return [Assistant.of(agent, read(agent.definition), organization) for agent in found]
 
 
 @router.get("/{id}")
@@ -143,5 +143,6 @@ def shown(agent: AgentRecord) -> Mapping[str, Any]:
 
 
 async def _shown(app: App, agent: AgentRecord, sent: Mapping[str, Any] | None = None) -> Assistant:
-    given = None if sent is None else app.library.read(sent).warnings
-    return Assistant.of(app, agent, await app.directory.organization(), given)
+    read = await app.library.reader()
+    given = None if sent is None else read(sent).warnings
+    return Assistant.of(agent, read(agent.definition), await app.directory.organization(), given)

@@ -13,6 +13,7 @@ from dialplane.api.contracts.vapi.lists import Listing
 from dialplane.api.contracts.vapi.shapes import Camel, CamelBody, Customer, Overrides, SchedulePlan, one_of
 from dialplane.api.contracts.vapi.words import call_ended_reason, call_status
 from dialplane.core.campaign import EXPIRED
+from dialplane.engine.attempt_views import AttemptRecord
 from dialplane.engine.call_book import CallRecord
 from dialplane.voice.channels import Channel
 
@@ -118,6 +119,7 @@ class Artifact(Camel):
 class Analysis(Camel):
     summary: str | None = None
     structured_data: dict[str, Any] | None = Field(None, description="What the agent gathered")
+    success_evaluation: str | None = Field(None, description="The agent's own word for what came of it")
 
 
 class Call(Camel):
@@ -138,7 +140,8 @@ class Call(Camel):
     recording_url: str | None = None
     artifact: Artifact
     analysis: Analysis
-    cost: float = Field(default=0, description="No call has a price here")
+    cost: float = Field(default=0, description="Of the assistant's services, where their prices are known")
+    cost_breakdown: dict[str, Any] | None = Field(None, description="What it is made of")
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None = Field(None, description="When it was answered")
@@ -191,7 +194,9 @@ def call_view(record: CallRecord, organization: UUID, recording_url: str | None,
             messages=_messages(record),
             variable_values={name: value for name, value in variables.items() if name not in FIELDS},
         ),
-        analysis=_analysis(None if made is None else made.gathered),
+        analysis=_analysis(made),
+        cost=0 if made is None or made.cost is None else made.cost,
+        cost_breakdown=_costs(made),
         created_at=record.created_at,
         updated_at=record.updated_at,
         started_at=None if made is None else made.answered_at,
@@ -255,7 +260,22 @@ def _messages(record: CallRecord) -> list[Said]:
     ]
 
 
-def _analysis(gathered: Mapping[str, Any] | None) -> Analysis:
-    found = dict(gathered or {})
-    summary = found.get("summary")
-    return Analysis(summary=summary if isinstance(summary, str) else None, structured_data=found or None)
+def _analysis(made: AttemptRecord | None) -> Analysis:
+    if made is None:
+        return Analysis(structured_data=None, success_evaluation=None)
+    found = dict(made.gathered or {})
+    summary = made.summary or found.get("summary")
+    return Analysis(
+        summary=summary if isinstance(summary, str) else None,
+        structured_data=found or None,
+        success_evaluation=made.label,
+    )
+
+
+def _costs(made: AttemptRecord | None) -> dict[str, Any] | None:
+    if made is None or made.cost is None:
+        return None
+    used = {"llmPromptTokens": "llm_input_tokens", "llmCompletionTokens": "llm_output_tokens"}
+    used |= {"ttsCharacters": "tts_characters"}
+    usage = made.usage or {}
+    return {"total": made.cost, **{name: usage[ours] for name, ours in used.items() if ours in usage}}
