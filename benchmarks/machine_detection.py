@@ -18,7 +18,7 @@ from benchmarks.figures import Figure, figure
 from dialplane.core.answered_by import AnsweredBy
 from dialplane.voice.machines.spotting import Spotting
 
-SEED = 2027
+SEED = 2028
 MOST_FALSE = 2.0  # percent of the people who are taken for something else
 LONGEST_SECONDS = 2.5
 

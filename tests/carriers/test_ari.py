@@ -170,7 +170,7 @@ async def test_a_call_is_asked_for_under_the_attempts_own_id(stage: Stage) -> No
     request = stage.pbx.call_to(PERSON).request
     assert (request["endpoint"], request["callerId"]) == ("PJSIP/+14155550106@trunk", "+14155550000")
     assert request["timeout"] == 45 and request["app"].startswith("dialplane-")
-    assert request["variables"] == {"DIALPLANE_APP": request["app"], "TIMEOUT(absolute)": "1905"}
+    assert request["variables"] == {"dialplane_app": request["app"], "TIMEOUT(absolute)": "1905"}
 
 
 @pytest.mark.asyncio

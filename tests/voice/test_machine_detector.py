@@ -23,12 +23,11 @@ def test_people_machines_and_faxes_are_told_apart() -> None:
 
     folder, spotting = Path(tempfile.gettempdir()) / "dialplane-callees", Spotting()
     found: dict[AnsweredBy, list[Judged]] = {}
-    for callee in callees(Half.TUNING, 1, folder, at_most=3):
+    for callee in callees(Half.TUNING, 1, folder, at_most=1):
         found.setdefault(callee.is_a, []).append(judged(callee, spotting.found))
 
-    wrong = [(each.callee.name, each.taken_for) for kind in found.values() for each in kind if not each.is_right]
-    assert not [each for each in found[AnsweredBy.HUMAN] if not each.is_right], "no person is taken for a machine"
-    assert len(wrong) <= 3, wrong
-    assert any(each.taken_for is AnsweredBy.MACHINE for each in found[AnsweredBy.MACHINE])
-    assert any(each.taken_for is AnsweredBy.FAX for each in found[AnsweredBy.FAX])
-    assert any(each.taken_for is AnsweredBy.SCREENING for each in found[AnsweredBy.SCREENING])
+    taken_for = {is_a: [each.taken_for for each in those] for is_a, those in found.items()}
+    assert len(found[AnsweredBy.HUMAN]) == 5 and all(each.is_right for each in found[AnsweredBy.HUMAN])
+    assert taken_for[AnsweredBy.MACHINE].count(AnsweredBy.MACHINE) >= 2, "greeting, mailbox and menu"
+    assert taken_for[AnsweredBy.FAX] == [AnsweredBy.FAX]
+    assert all(each.seconds < 2.5 for each in found[AnsweredBy.HUMAN] if each.callee.kind == "hello")

@@ -27,7 +27,7 @@ MOVE_SECONDS: Final = 5.0  # from the answer until the call has come to this pro
 ON_ITS_WAY_SECONDS: Final = 0.5  # for the end of a call that has just gone
 CLOSE_SECONDS: Final = 1.0  # for calls that have been hung up to clear away what was theirs
 SPARE_SECONDS: Final = 60.0  # after which Asterisk itself ends a call that nobody has ended
-APP_VARIABLE: Final = "DIALPLANE_APP"
+APP_VARIABLE: Final = "dialplane_app"
 SOUND: Final = "-sound"  # after the call's id: the channel of its sound
 
 log = structlog.get_logger()

@@ -16,6 +16,7 @@ FRAME_SECONDS: Final = 0.02
 RATE: Final = 8000
 _LIKELY: Final = 0.5  # that somebody speaks, for what counts as speech
 _QUIETER: Final = 14.0  # decibels below what is loud: somebody else in the room
+_ROOM: Final = -33.0  # decibels of full scale: who speaks into a telephone is louder at times
 _JOINED: Final = 0.2  # seconds: a pause as short lies within words
 _STILL_SPEAKING: Final = 0.3  # seconds without speech
 _AGAIN: Final = 1.6  # seconds that are listened to twice: a phrase may lie on the border
@@ -100,7 +101,7 @@ class Detector:
         return [
             stretch
             for stretch, level in self._stretches
-            if stretch.seconds >= self._rules.word and level >= self._loudest[-1] - _QUIETER
+            if stretch.seconds >= self._rules.word and level >= max(self._loudest[-1] - _QUIETER, _ROOM)
         ]
 
     def _greeting_seconds(self) -> float:
