@@ -12,6 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
+pytest.importorskip("aiohttp")  # comes with pipecat
 from aiohttp import web
 
 HOST = "127.0.0.1"

@@ -15,6 +15,7 @@ from dialplane.agents.pipeline.definition import Service, read, read_pipeline
 from dialplane.errors import Invalid
 from dialplane.providers import read_agent
 
+pytest.importorskip("pipecat")  # whose services the names are of
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LOCAL = {"base_url": "http://127.0.0.1:8000/v1"}
 LEAST: Mapping[str, Any] = {

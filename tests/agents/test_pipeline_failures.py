@@ -324,6 +324,19 @@ async def test_an_agent_that_cannot_be_interrupted_says_it_all() -> None:
     assert ("agent", "One two three four five six.") in call.lines
 
 
+async def test_a_goodbye_is_said_to_its_end_whoever_says_goodbye_meanwhile() -> None:
+    words = "Thank you so much and have a very nice day. Goodbye."
+    async with chat_server(Calls("end_call", {"words": words})) as server, scene(server) as call:
+        await call.answers("Hello Ana.")
+        await call.until(lambda: words in server.spoken)
+        await call.phone.pass_seconds(0.3)
+        call.speaks()
+        talked = await call.over()
+
+    assert talked.failure == "" and call.phone.hung_up
+    assert ("agent", words) in call.lines
+
+
 async def test_who_says_nothing_is_asked_and_then_let_go() -> None:
     silence = {"prompt_after_seconds": 1, "prompts": ["Hello?"], "hang_up_after_seconds": 1}
     async with chat_server(Says("Good.")) as server, scene(server, silence=silence) as call:

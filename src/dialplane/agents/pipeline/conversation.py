@@ -256,7 +256,10 @@ class Conversation:
             await self._fail(f"{name}: {_named(frame)}", self._pipeline.fallback if name != "tts" else "")
         elif name == "llm":
             await self._made.worker.queue_frame(LLMRunFrame())
-        elif name == "stt":
+        elif name == "tts":
+            self._voicing.stop()
+            self._hush.falls()  # unless there is more to say
+        elif self._they_began:
             await self._say(self._pipeline.pardon)
 
     async def _model_is_late(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Final
 
 from dialplane.voice.outgoing import FRAME_BYTES
@@ -89,11 +88,6 @@ class Phone:
         reached = self._marks[name] = asyncio.Event()
         self._wire.send(MARK, name)
         await reached.wait()
-
-    async def until_ended(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.ended.wait()
 
 
 async def _nobody(_: object) -> None:

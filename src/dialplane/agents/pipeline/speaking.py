@@ -14,13 +14,14 @@ LEAST_BYTES_OF_A_LETTER: Final = 800  # 20 letters a second, for sound of which 
 
 @dataclass(eq=False, slots=True)
 class Utterance:
-    """What is said without a pause. given: bytes of its sound. ended: all of that has been made. began: when, and what
-    the call had said until then.
+    """What is said without a pause. given: bytes of its sound. ended: all of that has been made. kept: it is said to
+    its end, whoever interrupts. began: when, and what the call had said until then.
     """
 
     sentences: list[tuple[str, int]] = field(default_factory=list)  # and how many bytes of sound came before each
     given: int = 0
     ended: bool = False
+    kept: bool = False
     began: tuple[float, int] | None = None
 
     def heard(self, said: int) -> str:
@@ -48,9 +49,11 @@ class Speaking:
         self._said = said
         self._utterances = deque([Utterance()])  # what is said now, then what has been made; the last one is being made
 
-    def begins(self, text: str) -> None:
+    def begins(self, text: str, *, kept: bool) -> None:
         """The sound that is made from now on says this."""
-        self._utterances[-1].sentences.append((text, self._utterances[-1].given))
+        made = self._utterances[-1]
+        made.sentences.append((text, made.given))
+        made.kept = kept
 
     def made(self, size_bytes: int) -> None:
         self._utterances[-1].given += size_bytes
@@ -72,11 +75,24 @@ class Speaking:
         if utterance is self._utterances[0]:
             self._tell(self._utterances.popleft(), utterance.given)
 
-    def was_cut(self) -> None:
+    def interrupted(self) -> bool:
+        """Whether what is being said is said no further; what is kept is."""
+        if self._utterances[0].kept:
+            return False
+        self._cut(self._utterances[0])
+        self._utterances = deque(each for each in self._utterances if each.kept)
+        if not self._utterances or self._utterances[-1].ended:
+            self._utterances.append(Utterance())
+        return True
+
+    def over(self) -> None:
         """Nothing more is said of what was made."""
-        if (began := self._utterances[0].began) is not None:
-            self._tell(self._utterances[0], self._phone.said_bytes - began[1])
+        self._cut(self._utterances[0])
         self._utterances = deque([Utterance()])
+
+    def _cut(self, utterance: Utterance) -> None:
+        if utterance.began is not None:
+            self._tell(utterance, self._phone.said_bytes - utterance.began[1])
 
     def _tell(self, utterance: Utterance, said: int) -> None:
         if utterance.began is not None and (text := utterance.heard(said)):

@@ -79,15 +79,20 @@ class SoundOut(BaseOutputTransport):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if direction is FrameDirection.DOWNSTREAM:
             if isinstance(frame, AggregatedTextFrame) and frame.will_be_spoken:
-                self._speaking.begins(frame.text)
+                self._speaking.begins(frame.text, kept=not frame.interruptible)
             elif isinstance(frame, TTSAudioRawFrame):
                 self._speaking.made(len(frame.audio) * RATE // frame.sample_rate)
-            elif isinstance(frame, (InterruptionFrame, CancelFrame)):
-                self._speaking.was_cut()
+            elif isinstance(frame, InterruptionFrame):
+                if self._speaking.interrupted():
+                    self._phone.cut()
+            elif isinstance(frame, CancelFrame):
+                self._speaking.over()
                 self._phone.cut()
         await super().process_frame(frame, direction)
         if isinstance(frame, TTSStoppedFrame):  # last: it brings out what is left of the sound
-            await super().process_frame(SaidFrame(self._speaking.ends()), direction)
+            said = SaidFrame(self._speaking.ends())
+            said.interruptible = not said.utterance.kept
+            await super().process_frame(said, direction)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         self._speaking.sounds()
