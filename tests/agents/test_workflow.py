@@ -107,8 +107,8 @@ def test_what_has_no_effect_is_named_with_its_node() -> None:
 
     assert read.ignored == (
         "`notes` is unknown and has no effect",
-        "node '1' (startCall): without voice services only the greeting is spoken; it does not follow prompt, tool_uuids, "
-        "delayed_start",
+        "node '1' (startCall): without voice services only the greeting is spoken; it does not follow prompt, "
+        "tool_uuids, delayed_start",
         "node '2' (agentNode) is never reached: without voice services there is no language model to lead the "
         "conversation",
         "node '3' (webhook) sends no request: the organization's webhooks tell what a call came to",

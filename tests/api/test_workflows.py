@@ -170,8 +170,8 @@ async def test_a_graph_without_words_stays_a_draft_that_nobody_is_called_with(si
 
     assert (new["version_status"], new["version_number"], new["current_definition_id"]) == ("draft", 1, None)
     assert new["warnings"][0] == (
-        "version 1 is a draft: it has nothing to say without voice services and a prompt; set them up, or give its startCall "
-        "node a `greeting`; until then no campaign can be made with it"
+        "version 1 is a draft: it has nothing to say without voice services and a prompt; set them up, or give its "
+        "startCall node a `greeting`; until then no campaign can be made with it"
     )
     with pytest.raises(Invalid, match=f"workflow {new['id']} is a draft that has nothing to say"):
         await app.agents.get(app.organization_id, new["id"], (await app.library.get(new["id"])).version)
