@@ -8,7 +8,7 @@ import math
 from array import array
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,10 @@ class Silence:
 
 class Stops:
     """Sound of a quarter of the words, and then no more."""
+
+
+class Endless:
+    """An answer of a tool that comes to no end."""
 
 
 Answer = Says | Calls | Refuses | Garbage | Silence
@@ -162,11 +166,18 @@ class ChatServer:
         await stream.write_eof()
         return stream
 
-    async def use_tool(self, request: web.Request) -> web.Response:
+    async def use_tool(self, request: web.Request) -> web.StreamResponse:
         body = await request.json() if request.can_read_body else dict(request.query)
         self.tools.append((dict(request.headers), body))
         if isinstance(self.tool, Silence):
             await self._over.wait()
+        if isinstance(self.tool, Endless):
+            stream = web.StreamResponse()
+            await stream.prepare(request)
+            with suppress(ConnectionError):
+                while not self._over.is_set():
+                    await stream.write(4096 * b"x")
+            return stream
         return _refused(self.tool) if isinstance(self.tool, Refuses) else web.json_response(self.tool)
 
     def close(self) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from callees import SCENARIOS, callee, needs_programs
+from calls import until
 from chat_server import Calls, Says, Silence, chat_server
-from trunks import Stage, until
+from trunks import Stage
 
 from dialplane.agents.hosts import Hosts
 from dialplane.core.attempt import Order

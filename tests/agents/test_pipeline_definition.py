@@ -60,6 +60,7 @@ def test_fields_may_be_one_schema_of_an_object() -> None:
             "tools: 'end_call' is built in",
         ),
         ({"tools": [{"name": "a", "url": "ftp://x"}]}, "tools 1.url: must look like https://example.com/path"),
+        ({"tools": [{"name": "a", "url": "https://["}]}, "tools 1.url: must look like https://example.com/path"),
         ({"transfer": {"to": "0123"}}, "transfer.to: must be a number in E.164"),
         ({"transfer": {"to": {"sales": 1}}}, "transfer.to.sales: must be a number in E.164"),
         ({"fields": {"age": {"type": "int"}}}, "fields.age.type: must be one of string, number"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from callees import needs_programs
-from chat_server import Calls, ChatServer, Garbage, Refuses, Says, Silence, Stops, chat_server
+from chat_server import Calls, ChatServer, Endless, Garbage, Refuses, Says, Silence, Stops, chat_server
 from wired import TO, Wired, wired
 
 from dialplane.agents.hosted import Talked
@@ -258,9 +258,14 @@ async def test_a_tool_is_told_which_call_it_is_and_its_answer_goes_to_the_model(
 
 
 @pytest.mark.parametrize(
-    ("tool", "told"), [(Silence(), "no answer within 0.5 s"), (Refuses(500), "the tool answered 500")]
+    ("tool", "told"),
+    [
+        (Silence(), "no answer within 0.5 s"),
+        (Refuses(500), "the tool answered 500"),
+        (Endless(), 1000 * "x"),
+    ],
 )
-async def test_the_model_is_told_of_a_tool_that_fails(tool: object, told: str) -> None:
+async def test_the_model_is_told_of_a_tool_that_fails_or_knows_no_end(tool: object, told: str) -> None:
     answers = Calls("book", {"day": "Tuesday"}), Says("It cannot be booked.")
     async with chat_server(*answers, tool=tool) as server, scene(server, tools=[_tool(server)]) as call:
         await call.answers("Hello Ana.")

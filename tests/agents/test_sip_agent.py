@@ -16,11 +16,12 @@ import yaml
 from agent_phone import AgentPhone
 from bench import Bench
 from callees import HOST, callee, header, needs_programs
+from calls import until
 from person import linear, person
 from recordings import sides
 from secure import Identity, names_server, secure_person
 from tones import MELODY, melody, tones_in
-from trunks import Stage, until
+from trunks import Stage
 
 from dialplane.agents.hosted import HostedAgent
 from dialplane.agents.hosts import Hosts
@@ -374,7 +375,7 @@ async def test_the_agents_calls_take_no_lines_and_are_no_attempts(database: Data
         ({"codecs": ["opus"]}, "agent, codecs: must have pcmu, pcma alone, not 'opus'"),
         ({"answer_seconds": 600}, "agent, answer_seconds: must lie between 1 and 60 seconds"),
         ({"local_address": "lo"}, "agent, local_address: must be an address of this machine"),
-        ({"adress": "lo"}, "agent, adress: is unknown; did you mean"),
+        ({"adress": "lo"}, "agent, it: unknown field 'adress'; did you mean"),
     ],
 )
 def test_a_definition_that_cannot_work_is_refused_with_its_fix(given: dict[str, Any], complaint: str) -> None:

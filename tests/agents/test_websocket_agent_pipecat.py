@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 from callees import needs_programs
+from calls import until
 from person import Person, linear, person
 from recordings import loudness
 from test_sip_campaign import transcribed
-from trunks import Stage, until
+from trunks import Stage
 
 from dialplane.agents.hosted import HostedAgent
 from dialplane.agents.hosts import Hosts

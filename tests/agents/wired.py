@@ -13,32 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from handset import Handset
+
 from dialplane.agents.hosted import HostedCall
 from dialplane.voice.sound import CallSound
 from dialplane.voice.wire import Wire
 
 TICK_SECONDS = 0.002
 TO, FROM = "+14155550101", "+14155550100"
-
-
-class Handset:
-    """Implements voice.sound.Audio. says: what is still to come from the person, 16 bits at 8 kHz."""
-
-    def __init__(self) -> None:
-        self.says = bytearray()
-        self.heard = bytearray()
-        self.cleared = 0
-
-    def read(self, max_bytes: int) -> bytes:
-        frame = bytes(self.says[:320])
-        del self.says[: len(frame)]
-        return frame
-
-    def write(self, pcm: bytes) -> None:
-        self.heard += pcm
-
-    def flush_tx(self) -> None:
-        self.cleared += 1
 
 
 @dataclass

@@ -16,7 +16,6 @@ from test_channels import pieces, samples
 from test_sip_campaign import transcribed
 from trunks import Stage
 
-from dialplane.carriers.sip.carrier import missing
 from dialplane.carriers.sip.trunk import Trunk
 from dialplane.errors import Invalid
 from dialplane.voice.channels import Channel, channel_of
@@ -118,8 +117,10 @@ async def test_a_recording_that_flac_cannot_take_is_kept_as_wav(
 
 async def test_the_setting_is_known_and_what_it_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     trunk = Trunk.from_settings({"host": "trunk.example", "recording_format": "flac"})
-    monkeypatch.setattr("dialplane.carriers.sip.carrier.find_spec", lambda name: None if name == "soundfile" else name)
+    monkeypatch.setattr(
+        "dialplane.carriers.call_settings.find_spec", lambda name: None if name == "soundfile" else name
+    )
 
-    assert missing(trunk) == "not installed: soundfile; pip install 'dialplane[flac]' brings it"
+    assert trunk.missing() == "not installed: soundfile; pip install 'dialplane[flac]' brings it"
     with pytest.raises(Invalid, match="recording_format"):
         Trunk.from_settings({"host": "trunk.example", "recording_format": "mp3"})

@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 import pytest
 import pytest_asyncio
 from callees import EXAMPLES, Callee, callee, header, needs_programs
+from calls import until
 from contract import CarrierContract, Live
-from trunks import PERSON, Stage, phones_of, press, until
+from trunks import PERSON, Stage, phones_of, press
 
 from dialplane.carriers.sip import marks
 from dialplane.carriers.sip.carrier import SipCarrier

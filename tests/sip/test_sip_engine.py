@@ -13,8 +13,9 @@ import pytest
 import pytest_asyncio
 from bench import Bench
 from callees import Callee, callee, needs_programs
+from calls import until
 from services import service
-from trunks import phones_of, press, until
+from trunks import phones_of, press
 
 from dialplane.clocks import RealClock
 from dialplane.config import Settings

@@ -12,10 +12,11 @@ from importlib.util import find_spec
 import pytest
 import yaml
 from callees import needs_programs, speech
+from calls import until
 from executable import Cli
 from person import Person, linear, person
 from test_sip_campaign import report, transcribed, trunk
-from trunks import Stage, until
+from trunks import Stage
 
 from dialplane.agents.scripted import ScriptedAgent
 from dialplane.core.answered_by import AnsweredBy
@@ -107,6 +108,23 @@ async def test_a_person_is_talked_to_without_delay(trunk_to: TrunkTo) -> None:
         end = await stage.end(order)
 
     assert end.disposition == "answered"
+
+
+@pytest.mark.asyncio
+async def test_where_words_cannot_be_understood_time_and_tones_decide_and_the_call_goes_on(trunk_to: TrunkTo) -> None:
+    deaf = {"engine": "http", "url": "http://127.0.0.1:1/transcribe"}
+    async with person() as called:
+        stage = trunk_to(called.trunk | {"hearing": deaf})
+        order = replace(stage.call(), machines=MachineDetection(on_machine=OnMachine.HANG_UP))
+        await stage.carrier.place(order)
+        line = await stage.line(order)
+        speaking = asyncio.create_task(answers_like_a_machine(called))
+        assert await asyncio.wait_for(line.no_person(), 15) is AnsweredBy.MACHINE
+        await line.hang_up()
+        end = await stage.end(order)
+        speaking.cancel()
+
+    assert (end.disposition, end.cause) == ("answered", "hung up by us")
 
 
 def test_a_campaign_hangs_up_on_a_machine(cli: Cli) -> None:

@@ -15,7 +15,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from callees import callee, needs_programs
-from trunks import Stage, is_running, phones_of, until
+from calls import until
+from trunks import Stage, is_running, phones_of
 
 from dialplane.carriers.sip import marks
 from dialplane.core.disposition import Disposition

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from callees import callee, needs_programs
-from trunks import Stage, is_running, phones_of, until
+from calls import until
+from trunks import Stage, is_running, phones_of
 
 from dialplane.carriers.sip import phones
 from dialplane.core.attempt import CallLimits

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import pytest
 import yaml
 from callees import needs_programs
+from calls import until
 from executable import Cli
 from person import person
 from registrar import Registrar
-from trunks import Stage, until
+from trunks import Stage
 
 from dialplane.core.disposition import Disposition
 from dialplane.errors import CarrierUnavailable

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from callees import HOST, needs_programs
+from calls import until
 from person import linear
 from recordings import loudness
 from secure import Identity, names_server, sealed_offer, secure_person
-from trunks import PERSON, Stage, until
+from trunks import PERSON, Stage
 
 from dialplane.carriers.sip import trust
 from dialplane.carriers.sip.options import answers_options

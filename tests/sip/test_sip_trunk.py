@@ -10,7 +10,7 @@ import pytest
 import yaml
 from callees import HOST, callee, free_port, needs_programs
 
-from dialplane.carriers.sip.carrier import SipCarrier, missing
+from dialplane.carriers.sip.carrier import SipCarrier
 from dialplane.carriers.sip.options import answers_options
 from dialplane.carriers.sip.trunk import Trunk
 from dialplane.clocks import RealClock
@@ -208,9 +208,11 @@ async def test_what_is_not_installed_is_said_before_anybody_is_called(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("dialplane.carriers.sip.carrier.find_spec", lambda module: module)
+    monkeypatch.setattr("dialplane.carriers.call_settings.find_spec", lambda module: module)
     carrier = SipCarrier(trunk(probe=False), {}, RealClock(), LocalFiles(tmp_path))
 
     assert "flite is not installed" in (await carrier.probe() or "")
-    monkeypatch.setattr("dialplane.carriers.sip.carrier.find_spec", lambda _: None)
-    assert "baresip and pocketsphinx" in (missing(trunk()) or "")
+    monkeypatch.setattr("dialplane.carriers.call_settings.find_spec", lambda _: None)
+    assert "baresip and pocketsphinx" in (trunk().missing() or "")
+    by_http = trunk(hearing={"engine": "http", "url": "http://127.0.0.1:1/transcribe"})
+    assert "pocketsphinx" in (by_http.missing() or ""), "it finds where speech ends, whoever understands it"

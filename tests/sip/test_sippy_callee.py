@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 from callees import HOST, needs_programs
+from calls import until
 from recordings import loudness, sides
-from trunks import Stage, until
+from trunks import Stage
 
 from dialplane.core.disposition import Disposition
 

@@ -6,10 +6,11 @@ import asyncio
 from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from handset import Handset
 
 from dialplane.voice.outgoing import AHEAD, FRAME_BYTES, SILENCE
 from dialplane.voice.sound import CallSound, Gone
@@ -20,28 +21,8 @@ FAINT = array("h", [40, -40] * (FRAME_BYTES // 4)).tobytes()
 
 
 @dataclass
-class Stack:
-    """What a telephone network is given, and gives."""
-
-    coming: bytearray = field(default_factory=bytearray)
-    sent: bytearray = field(default_factory=bytearray)
-    flushed: int = 0
-
-    def read(self, max_bytes: int) -> bytes:
-        came = bytes(self.coming[:max_bytes])
-        del self.coming[:max_bytes]
-        return came
-
-    def write(self, pcm: bytes) -> None:
-        self.sent += pcm
-
-    def flush_tx(self) -> None:
-        self.flushed += 1
-
-
-@dataclass
 class Scene:
-    stack: Stack
+    handset: Handset
     sound: CallSound
     wire: Wire
     first_words: list[float]
@@ -68,12 +49,12 @@ class Scene:
 
 @asynccontextmanager
 async def scene(folder: Path) -> AsyncIterator[Scene]:
-    stack, told = Stack(), list[float]()
-    sound = CallSound(stack, None, on_first_word=told.append)
+    handset, told = Handset(), list[float]()
+    sound = CallSound(handset, None, on_first_word=told.append)
     socket, _ = await sound.open(folder)
     wire = await Wire.connect(str(socket))
     await asyncio.sleep(0.02)
-    yield Scene(stack, sound, wire, told, socket)
+    yield Scene(handset, sound, wire, told, socket)
     sound.close()
     await wire.close()
 
@@ -81,7 +62,7 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
 @pytest.mark.asyncio
 async def test_what_comes_is_given_on_frame_by_frame_and_silence_where_nothing_comes(tmp_path: Path) -> None:
     async with scene(tmp_path) as call:
-        call.stack.coming += TONE
+        call.handset.says += TONE
 
         await call.tick(2)
 
@@ -95,11 +76,11 @@ async def test_what_the_agent_gives_goes_out_whole_and_the_mark_comes_back_once_
     async with scene(tmp_path) as call:
         await call.given((AUDIO, 20 * TONE), (MARK, b"over"))
         await call.tick(19)
-        before = call.wire.unsent_bytes, bytes(call.stack.sent)
+        before = call.wire.unsent_bytes, bytes(call.handset.heard)
         await call.tick(1)
 
         assert await call.next(MARK) == b"over"
-        assert before[1] == 20 * TONE == bytes(call.stack.sent)
+        assert before[1] == 20 * TONE == bytes(call.handset.heard)
 
 
 @pytest.mark.asyncio
@@ -111,7 +92,7 @@ async def test_an_agent_that_is_interrupted_is_silent_at_once_and_its_marks_come
         await call.tick(50)
 
         assert await call.next(MARK) == b"never heard"
-        assert len(call.stack.sent) // FRAME_BYTES <= 5 + AHEAD and call.stack.flushed == 1
+        assert len(call.handset.heard) // FRAME_BYTES <= 5 + AHEAD and call.handset.cleared == 1
 
 
 @pytest.mark.asyncio
@@ -135,7 +116,7 @@ async def test_keys_are_told_and_stop_nothing_that_is_being_said(tmp_path: Path)
         await call.tick(10)
 
         assert await call.next(DIGIT) == b"5"
-        assert bytes(call.stack.sent) == 10 * TONE
+        assert bytes(call.handset.heard) == 10 * TONE
 
 
 @pytest.mark.asyncio
@@ -150,7 +131,7 @@ async def test_an_agent_that_gives_sound_without_end_waits_and_fills_no_memory(t
         await asyncio.sleep(0.1)
 
         assert held <= MOST_AHEAD_BYTES + 0xFFFF
-        assert bytes(call.stack.sent) == (200 + AHEAD - 1) * TONE
+        assert bytes(call.handset.heard) == (200 + AHEAD - 1) * TONE
         flooding.cancel()
 
 
@@ -193,4 +174,4 @@ async def test_an_agent_that_leaves_ends_nothing_of_the_call(tmp_path: Path) -> 
         await asyncio.sleep(0.05)
         await call.tick(10)
 
-        assert bytes(call.stack.sent) == 4 * TONE
+        assert bytes(call.handset.heard) == 4 * TONE

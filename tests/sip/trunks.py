@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from callees import HOST, Callee
-from contract import Heard, order_to
+from calls import Calls
+from contract import Heard
 
 from dialplane.carriers.sip.carrier import SipCarrier
 from dialplane.carriers.sip.trunk import Trunk
 from dialplane.clocks import RealClock
-from dialplane.core.attempt import Order
 from dialplane.files import LocalFiles
-from dialplane.ports import Answered, Ended, Line
 
 PERSON = "+14155550101"
 
 
-class Stage:
+class Stage(Calls):
     """changes: of the trunk, beyond what its settings allow; such as a ring timeout that suits tests."""
+
+    person = PERSON
 
     def __init__(self, settings: Mapping[str, Any], folder: Path, **changes: Any) -> None:
         self.folder = folder
@@ -38,38 +37,6 @@ class Stage:
         )
         self.heard = Heard()
         self.carrier.listen(self.heard)
-
-    def call(self, to_number: str = PERSON) -> Order:
-        return order_to(to_number, at=datetime.now(UTC))
-
-    async def placed(self, to_number: str = PERSON) -> Order:
-        order = self.call(to_number)
-        await self.carrier.place(order)
-        return order
-
-    async def end(self, order: Order, seconds: float = 15) -> Ended:
-        await until(lambda: "Ended" in self.heard.kinds(order), seconds, "the end of the call")
-        return self.heard.end(order)
-
-    async def ended(self, to_number: str = PERSON, seconds: float = 15) -> Ended:
-        return await self.end(await self.placed(to_number), seconds)
-
-    async def line(self, order: Order, seconds: float = 10) -> Line:
-        await until(lambda: "Answered" in self.heard.kinds(order), seconds, "the answer")
-        answered = next(event for event in self.heard.of(order) if isinstance(event, Answered))
-        assert answered.line is not None
-        return answered.line
-
-    async def answered(self, to_number: str = PERSON) -> tuple[Order, Line]:
-        order = await self.placed(to_number)
-        return order, await self.line(order)
-
-
-async def until(happened: Callable[[], bool], seconds: float = 15, what: str = "it") -> None:
-    give_up_at = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < give_up_at, f"waited too long for {what}"
-        await asyncio.sleep(0.02)
 
 
 def phones_of(pid: int | None = None) -> list[int]:

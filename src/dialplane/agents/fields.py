@@ -1,77 +1,179 @@
-"""Fields of an agent's definition -> checked values, and the {{columns}} that texts name. All of it raises Invalid."""
+"""Plain values of a definition -> checked ones, and the {{columns}} that texts name. All of it raises Invalid.
+
+A reader takes a value and the name of its field, and every complaint names the field and what to write instead.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from dialplane.agents.script import TEMPLATE
+from dialplane.agents.script import NUMBER, TEMPLATE
 from dialplane.core.intake import template_value
 from dialplane.errors import Invalid
 
-MOST_CHARACTERS: Final = 4000  # of a text
-MOST_ENTRIES: Final = 50  # of a mapping or a list
-_NAME = re.compile(r"[^\W\d]\w*")
+MOST_CHARACTERS: Final = 100_000  # of a text
+MOST_ON_A_LINE: Final = 4000
+MOST_ENTRIES: Final = 100  # of a list or a mapping
+_NAME = re.compile(r"[^\W\d]\w{0,63}")
+Reader = Callable[[object, str], Any]
 
 
 def complaint(field: str, fix: str) -> Invalid:
     return Invalid(f"agent, {field}: {fix}")
 
 
-def known_only(definition: Mapping[str, Any], known: Collection[str]) -> None:
-    for name in definition:
-        if name not in known:
-            near = get_close_matches(str(name), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
-            raise complaint(str(name), f"is unknown; {hint}")
+# --- several at once ---------------------------------------------------------------------------------------------
+
+
+def mapping(value: object, field: str, known: Collection[str] = ()) -> Mapping[str, Any]:
+    """known: the only keys that it may have; () is any."""
+    if not isinstance(value, Mapping) or len(value) > MOST_ENTRIES:
+        raise complaint(
+            field,
+            f"must be a mapping with any of: {', '.join(known)}"
+            if known
+            else f"must be a mapping of at most {MOST_ENTRIES} entries",
+        )
+    for key in value:
+        if not isinstance(key, str) or (known and key not in known):
+            raise _unknown(str(key), field, known)
+    return value
+
+
+def _unknown(key: str, field: str, known: Collection[str]) -> Invalid:
+    near = get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else known_are(known)
+    return complaint(field, f"unknown field {key!r}; {hint}")
+
+
+def known_are(known: Collection[str]) -> str:
+    return f"known are: {', '.join(known)}"
+
+
+def read(value: object, field: str, readers: Mapping[str, Reader]) -> dict[str, Any]:
+    """By the reader of each key, those that are given."""
+    prefix = f"{field}." if field else ""
+    given = mapping(value, field or "it", tuple(readers))
+    return {key: readers[key](each, f"{prefix}{key}") for key, each in given.items()}
+
+
+def listed(each: Reader, least: int = 1) -> Reader:
+    def read_list(value: object, field: str) -> tuple[Any, ...]:
+        if not isinstance(value, (list, tuple)) or not least <= len(value) <= MOST_ENTRIES:
+            raise complaint(field, f"must be a list of {least} to {MOST_ENTRIES} entries")
+        return tuple(each(one, f"{field} {ordinal}") for ordinal, one in enumerate(value, start=1))
+
+    return read_list
+
+
+def named(each: Reader) -> Reader:
+    """A mapping of names that we do not know."""
+
+    def read_named(value: object, field: str) -> dict[str, Any]:
+        return {key: each(one, f"{field}.{key}") for key, one in mapping(value, field).items()}
+
+    return read_named
+
+
+# --- one ---------------------------------------------------------------------------------------------------------
+
+
+def text(value: object, field: str) -> str:
+    if not isinstance(value, str) or len(value) > MOST_CHARACTERS:
+        raise complaint(field, f"must be text of at most {MOST_CHARACTERS:,} characters, in quotes")
+    return value.strip()
+
+
+def words(value: object, field: str) -> str:
+    if not (found := text(value, field)):
+        raise complaint(field, "must not be empty")
+    return found
 
 
 def line(value: object, field: str) -> str:
-    """A text on one line."""
+    """A text on one line; it may be a secret, which no complaint repeats."""
     if not isinstance(value, str) or any(ord(char) < 32 or ord(char) == 127 for char in value):
-        raise complaint(field, f"must be text on one line, not {value!r}; put a number in quotes")
-    if len(value) > MOST_CHARACTERS:
-        raise complaint(field, f"must not be longer than {MOST_CHARACTERS:,} characters")
+        raise complaint(field, "must be text on one line; put a number in quotes")
+    if len(value) > MOST_ON_A_LINE:
+        raise complaint(field, f"must not be longer than {MOST_ON_A_LINE:,} characters")
     return value
 
 
 def template(value: object, field: str) -> str:
-    """The same, in which {{columns}} may stand."""
-    text = line(value, field)
-    rest = TEMPLATE.sub("", text)
-    if "{{" in rest or "}}" in rest or "" in TEMPLATE.findall(text):
+    """With {{columns}}."""
+    found = text(value, field)
+    rest = TEMPLATE.sub("", found)
+    if "{{" in rest or "}}" in rest or "" in TEMPLATE.findall(found):
         raise complaint(field, "has a broken template; write a column as {{first_name}}")
-    return text
+    return found
 
 
-def seconds(definition: Mapping[str, Any], field: str, default: float, low: float, high: float) -> float:
-    value = definition.get(field, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise complaint(field, f"must be a number of seconds, not {value!r}")
-    if not low <= value <= high:
-        raise complaint(field, f"must lie between {low:g} and {high:g} seconds, not {value:g}")
-    return float(value)
+def line_template(value: object, field: str) -> str:
+    return template(line(value, field), field)
 
 
-def mapping(definition: Mapping[str, Any], field: str, example: str) -> Mapping[str, Any]:
-    value = definition.get(field, {})
-    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value) or len(value) > MOST_ENTRIES:
-        raise complaint(field, f"must be a mapping of at most {MOST_ENTRIES} texts, such as {example}")
+def number(low: float, high: float, unit: str = "") -> Reader:
+    def read_number(value: object, field: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise complaint(field, f"must be a number{unit and f' of {unit}'}, not {value!r}")
+        if not low <= value <= high:
+            raise complaint(field, f"must lie between {low:g} and {high:g}{unit and f' {unit}'}, not {value:g}")
+        return float(value)
+
+    return read_number
+
+
+def seconds(low: float, high: float) -> Reader:
+    return number(low, high, "seconds")
+
+
+def flag(value: object, field: str) -> bool:
+    if not isinstance(value, bool):
+        raise complaint(field, f"must be true or false, not {value!r}")
     return value
 
 
-def names(definition: Mapping[str, Any], field: str) -> tuple[str, ...]:
+def one_of(*known: str) -> Reader:
+    def read_word(value: object, field: str) -> str:
+        if value not in known:
+            near = get_close_matches(str(value), known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise complaint(field, f"must be one of {', '.join(known)}, not {value!r}{hint}")
+        return str(value)
+
+    return read_word
+
+
+def phone_number(value: object, field: str) -> str:
+    if not isinstance(value, str) or not NUMBER.fullmatch(value):
+        raise complaint(field, f'must be a number in E.164 and in quotes, such as "+14155550100", not {value!r}')
+    return value
+
+
+def url(value: object, field: str) -> str:
+    """Of HTTP. It may have a secret in it, which no complaint repeats."""
+    try:
+        parts = urlsplit(value) if isinstance(value, str) else None
+    except ValueError:
+        parts = None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise complaint(field, "must look like https://example.com/path")
+    return str(value)
+
+
+def value_name(value: object, field: str) -> str:
     """Of gathered data."""
-    value = definition.get(field, [])
-    if not isinstance(value, (list, tuple)) or len(value) > MOST_ENTRIES:
-        raise complaint(field, f"must be a list of at most {MOST_ENTRIES} names, such as [confirmed, note]")
-    for each in value:
-        if not isinstance(each, str) or not _NAME.fullmatch(each):
-            raise complaint(field, f"has {each!r}; a name is of letters, digits and underscores")
-    return tuple(dict.fromkeys(value))
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise complaint(field, f"a name must be of letters, digits and underscores, not {value!r}")
+    return value
+
+
+# --- columns -----------------------------------------------------------------------------------------------------
 
 
 def columns(texts: Iterable[str]) -> frozenset[str]:

@@ -11,33 +11,31 @@ import asyncio
 import importlib
 import itertools
 import json
-import os
-import signal
-import sys
 import traceback
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, Final, cast
+from hashlib import sha256
+from typing import Any, cast
 
 from dialplane.agents.hosted import HostedCall, Hosting, Talked
+from dialplane.errors import Invalid
+from dialplane.voice.child import Worker
 from dialplane.voice.wire import Wire
-
-LINE_BYTES: Final = 1 << 24
 
 
 class Host:
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[..., None]) -> None:
+        self._tell = tell
         self._talks: dict[int, asyncio.Task[None]] = {}
         self._asked: dict[tuple[int, int], asyncio.Future[bool]] = {}
+        self._prepared: dict[bytes, asyncio.Task[str]] = {}  # by what they prepare, its secrets included
         self._numbers = itertools.count(1)
 
     async def obey(self, order: Mapping[str, Any]) -> None:
         number = order["id"]
         match order["do"]:
             case "prepare":
-                why = await asyncio.to_thread(_prepared, order["kind"], order["definition"])
-                tell(told="ready", id=number, why=why)
+                self._tell(told="ready", id=number, why=await self._prepare(order["kind"], order["definition"]))
             case "talk":
                 self._talks[number] = asyncio.create_task(self._talk(order))
             case "stop" if number in self._talks:
@@ -47,24 +45,35 @@ class Host:
                 if answer is not None and not answer.done():
                     answer.set_result(order["done"])
 
+    async def _prepare(self, kind: str, definition: Mapping[str, Any]) -> str:
+        """Once for each definition, as it is asked before every call; what failed is tried again."""
+        key = sha256(json.dumps([kind, definition], sort_keys=True).encode()).digest()
+        if key not in self._prepared:
+            self._prepared[key] = asyncio.create_task(asyncio.to_thread(_prepared, kind, definition))
+        if why := await self._prepared[key]:
+            self._prepared.pop(key, None)
+        return why
+
     async def _talk(self, order: Mapping[str, Any]) -> None:
         number = order["id"]
         talked = Talked(failure="it was stopped")
         try:
             talked = await self._held(order)
+        except Invalid as fault:
+            talked = Talked(failure=str(fault))
         except Exception as failure:
-            traceback.print_exc()  # an agent's bug is nothing of the caller's, who waits for an answer
-            talked = Talked(failure=str(failure) or type(failure).__name__)
+            talked = Talked(failure=f"the agent failed: {_kind(failure)}")
         finally:
             del self._talks[number]
-            tell(told="done", id=number, **asdict(talked))
+            self._tell(told="done", id=number, **asdict(talked))
 
     async def _held(self, order: Mapping[str, Any]) -> Talked:
         number = order["id"]
         try:
             wire = await Wire.connect(order["socket"])
-        except OSError:
-            return Talked()  # they have hung up meanwhile
+        except OSError:  # they have hung up meanwhile, or nobody waits for the agent any more
+            is_late = asyncio.get_running_loop().time() >= order["connect_by"]
+            return Talked(failure="the agent's process was too busy for the call" if is_late else "")
         call = HostedCall(
             attempt=order["attempt"],
             campaign_id=order["campaign_id"],
@@ -73,7 +82,7 @@ class Host:
             variables=order["variables"],
             wire=wire,
             since_seconds=order["since_seconds"],
-            said=lambda speaker, text, at: tell(told="said", id=number, speaker=speaker, text=text, at=at),
+            said=lambda speaker, text, at: self._tell(told="said", id=number, speaker=speaker, text=text, at=at),
             transfer=lambda to: self._ask(number, "transfer", to=to),
             hang_up=lambda: self._ask(number, "hang_up"),
         )
@@ -85,7 +94,7 @@ class Host:
     async def _ask(self, number: int, what: str, **more: str) -> bool:
         asked = number, next(self._numbers)
         answer = self._asked[asked] = asyncio.get_running_loop().create_future()
-        tell(told="asks", id=number, number=asked[1], what=what, **more)
+        self._tell(told="asks", id=number, number=asked[1], what=what, **more)
         try:
             done: bool = await answer
             return done
@@ -98,28 +107,26 @@ def _prepared(kind: str, definition: Mapping[str, Any]) -> str:
         return _hosting(kind).prepare(definition)
     except ImportError as fault:
         return f"not installed: {fault.name}; pip install 'dialplane[voice,sip]' brings what is needed"
+    except Exception as fault:
+        return f"the agent cannot be prepared: {_kind(fault)}"
+
+
+def _kind(failure: Exception) -> str:
+    """Without its words, which may hold a key; where it happened goes to the log."""
+    traceback.print_tb(failure.__traceback__)
+    return type(failure).__name__
 
 
 def _hosting(kind: str) -> Hosting:
     return cast(Hosting, importlib.import_module(f"dialplane.agents.{kind}.talk"))
 
 
-def tell(**event: Any) -> None:
-    with suppress(BrokenPipeError):  # the worker has died; standard input says so too
-        os.write(sys.stdout.fileno(), json.dumps(event).encode() + b"\n")
-
-
 async def main() -> None:
-    sys.stdout = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for libraries, which print remarks of their own
-    for everybodys in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(everybodys, signal.SIG_IGN)
-    reader = asyncio.StreamReader(limit=LINE_BYTES)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    host = Host()
+    worker = Worker()
+    host = Host(worker.tell)
     obeying: set[asyncio.Task[None]] = set()
-    while line := await reader.readline():
-        task = asyncio.create_task(host.obey(json.loads(line)))
+    async for order in worker.orders():
+        task = asyncio.create_task(host.obey(order))
         obeying.add(task)
         task.add_done_callback(obeying.discard)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dialplane.agents.hosts import Hosts
+from dialplane.agents.known import Known
 from dialplane.core.attempt import Conversation
 from dialplane.ports import Line
 from dialplane.voice.wire import Wire
@@ -27,22 +29,15 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HostedAgent:
+class HostedAgent(Known):
     """Implements ports.Agent and ports.Prepares. kind: the folder of agents/ that holds the conversation."""
 
     kind: str
-    definition: Mapping[str, Any]
-    required: frozenset[str]
-    gathers: tuple[str, ...]
+    definition: Mapping[str, Any] = field(repr=False)  # its keys are nobody's business
     hosts: Hosts
 
-    def variables(self) -> frozenset[str]:
-        return self.required
-
-    def fields(self) -> tuple[str, ...]:
-        return self.gathers
-
     async def prepare(self) -> None:
+        """Raises Invalid."""
         await self.hosts.ready(self.kind, self.definition)
 
     async def talk(self, line: Line, variables: Mapping[str, str]) -> Conversation:
@@ -83,6 +78,19 @@ class Talked:
     label: str = ""
     usage: Mapping[str, Any] = field(default_factory=dict)
     failure: str = ""
+
+
+async def until_one_ends(*parts: Coroutine[Any, Any, object]) -> None:
+    """All sides of a conversation at once: with the first that ends, the others do. Raises what that one has raised."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for each in done:
+            each.result()
+    finally:
+        for each in tasks:
+            each.cancel()
+        await asyncio.wait(tasks)
 
 
 class Hosting(Protocol):

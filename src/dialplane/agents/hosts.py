@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,22 +14,21 @@ import structlog
 from dialplane.core.attempt import Conversation, Utterance
 from dialplane.errors import Invalid
 from dialplane.ports import HungUp, Line, OpenSound, TalkBroken
+from dialplane.voice.child import Child
+from dialplane.voice.wire import CONNECT_SECONDS
 
 TALKS_EACH: Final = 12  # more, and another process is started, as long as there are processors
 MOST_PROCESSES: Final = os.cpu_count() or 1
 READY_SECONDS: Final = 30.0  # until a process has loaded what an agent needs
 AFTER_SECONDS: Final = 60.0  # beyond the longest call, for what an agent still makes of it
 LEAVING_SECONDS: Final = 5.0
-LINE_BYTES: Final = 1 << 24
+MODULE: Final = "dialplane.agents.host"
 
 log = structlog.get_logger()
 
 
-class HostDied(Exception):
-    """The process that held the conversation is no more."""
-
-    def __str__(self) -> str:
-        return "the agent's process died"
+class HostFailed(Exception):
+    """A process has died, or answers no more; the text says which. It says nothing of the agent."""
 
 
 @dataclass(eq=False, slots=True)
@@ -53,17 +48,25 @@ class Hosts:
         self._starting = asyncio.Lock()
 
     async def ready(self, kind: str, definition: Mapping[str, Any]) -> None:
-        """There is a process that has loaded what this agent needs. Raises Invalid: it cannot."""
-        host = await self._pick()
-        told = await host.ask({"do": "prepare", "kind": kind, "definition": definition}, READY_SECONDS)
-        if why := told.get("why"):
-            raise Invalid(str(why))
+        """There is a process that has loaded what this agent needs, and answers. Raises Invalid: there cannot be.
+
+        Whoever broke a process may have been another agent: a second one is asked before this agent is blamed.
+        """
+        try:
+            why = await (await self._pick()).prepare(kind, definition)
+        except HostFailed as fault:
+            log.warning("agent.host_failed", why=str(fault))
+            try:
+                why = await (await self._pick()).prepare(kind, definition)
+            except HostFailed as again:
+                raise Invalid(str(again)) from again
+        if why:
+            raise Invalid(why)
 
     async def talk(
         self, kind: str, definition: Mapping[str, Any], line: Line, sound: OpenSound, variables: Mapping[str, str]
     ) -> Conversation:
         """Raises TalkBroken."""
-        host = await self._pick()
         order = sound.order
         talk = _Talk(line, asyncio.get_running_loop().create_future())
         facts = {
@@ -72,6 +75,7 @@ class Hosts:
             "definition": definition,
             "variables": dict(variables),
             "socket": str(sound.socket),
+            "connect_by": asyncio.get_running_loop().time() + CONNECT_SECONDS,  # one clock for the whole machine
             "since_seconds": sound.since_seconds,
             "attempt": str(order.attempt_uuid),
             "campaign_id": order.campaign_id,
@@ -80,9 +84,9 @@ class Hosts:
         }
         try:
             async with asyncio.timeout(order.limits.max_call_seconds + AFTER_SECONDS):
-                told = await host.hold(talk, facts)
-        except (TimeoutError, HostDied) as failure:
-            why = failure if isinstance(failure, HostDied) else TimeoutError("the agent did not come to an end")
+                told = await (self._loaded(kind) or await self._pick()).hold(talk, facts)
+        except (TimeoutError, HostFailed) as failure:
+            why = failure if isinstance(failure, HostFailed) else TimeoutError("the agent did not come to an end")
             raise TalkBroken(why, Conversation(transcript=tuple(talk.transcript))) from failure
         conversation = Conversation(
             transcript=tuple(talk.transcript),
@@ -96,13 +100,22 @@ class Hosts:
             raise TalkBroken(RuntimeError(why), conversation)
         return conversation
 
+    def _loaded(self, kind: str) -> _Host | None:
+        """However busy: in one that has to load it first, the agent would begin to speak seconds late."""
+        loaded = [host for host in self._hosts if host.is_fit and kind in host.loaded]
+        return min(loaded, key=_talks, default=None)
+
     async def _pick(self) -> _Host:
+        """Raises HostFailed: another process cannot be started."""
         async with self._starting:
             self._hosts = [host for host in self._hosts if host.is_alive]
-            least = min(self._hosts, key=lambda host: len(host.talks), default=None)
-            if least is None or (len(least.talks) >= TALKS_EACH and len(self._hosts) < MOST_PROCESSES):
-                least = _Host()
-                await least.start()
+            fit = [host for host in self._hosts if host.is_fit]
+            least = min(fit, key=_talks, default=None)
+            if least is None or (_talks(least) >= TALKS_EACH and len(fit) < MOST_PROCESSES):
+                try:
+                    least = _Host(await Child.start(MODULE))
+                except OSError as fault:
+                    raise HostFailed(f"the agent's process cannot be started: {fault}") from fault
                 self._hosts.append(least)
             return least
 
@@ -111,84 +124,81 @@ class Hosts:
 
 
 class _Host:
-    """One process. talks: by the number under which it knows them."""
+    """One process. talks: by the number under which it knows them. loaded: kinds of agents that begin at once there.
 
-    def __init__(self) -> None:
+    is_fit: to be given more. One that did not answer in time is not; it ends with the last of its conversations.
+    """
+
+    def __init__(self, child: Child) -> None:
         self.talks: dict[int, _Talk] = {}
+        self.loaded: set[str] = set()
+        self._child = child
+        self._hangs = False
         self._asked: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self._numbers = itertools.count(1)
-        self._process: Process | None = None
-        self._reading: asyncio.Task[None] | None = None
         self._answering: set[asyncio.Task[None]] = set()
+        self._reading = asyncio.create_task(self._read())
 
     @property
     def is_alive(self) -> bool:
-        return self._process is not None and self._process.returncode is None
+        return self._child.is_alive and not self._reading.done()
 
-    async def start(self) -> None:
-        # -P: a folder called dialplane, where the command was given, is not ours.
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "dialplane.agents.host",
-            stdin=PIPE,
-            stdout=PIPE,
-            start_new_session=True,  # Ctrl-C at the terminal is for the worker, whose calls go on
-            limit=LINE_BYTES,
-        )
-        self._reading = asyncio.create_task(self._read())
+    @property
+    def is_fit(self) -> bool:
+        return self.is_alive and not self._hangs
 
-    async def ask(self, order: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:
-        """Raises Invalid: no answer."""
+    async def prepare(self, kind: str, definition: Mapping[str, Any]) -> str:
+        """Why the agent cannot talk, or "". Raises HostFailed."""
         number = next(self._numbers)
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
-            self._send({**order, "id": number})
-            async with asyncio.timeout(seconds):
-                told: Mapping[str, Any] = await answer
-                return told
-        except (TimeoutError, HostDied) as fault:
-            raise Invalid(f"the agent's process does not answer: {fault or f'not within {seconds:g} s'}") from fault
+            self._child.send({"do": "prepare", "kind": kind, "definition": definition, "id": number})
+            async with asyncio.timeout(READY_SECONDS):
+                why = str((await answer)["why"])
+        except TimeoutError:
+            self._hangs = True
+            await self._retire()
+            raise HostFailed(f"the agent's process did not answer within {READY_SECONDS:g} s") from None
         finally:
             del self._asked[number]
+        if not why:
+            self.loaded.add(kind)
+        return why
 
     async def hold(self, talk: _Talk, facts: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What came of it. Raises HostDied."""
+        """What came of it. Raises HostFailed."""
         number = next(self._numbers)
         self.talks[number] = talk
         try:
-            self._send({**facts, "id": number})
+            self._child.send({**facts, "id": number})
             return await talk.result
         finally:
             del self.talks[number]
             if not talk.result.done() or talk.result.cancelled():
-                self._send({"do": "stop", "id": number})
+                self._child.send({"do": "stop", "id": number})
+            await self._retire()
 
-    def _send(self, order: Mapping[str, Any]) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        if self.is_alive:
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+    async def _retire(self) -> None:
+        if self._hangs and not self.talks:
+            await self._child.kill()
 
     async def _read(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
         try:
-            while line := await self._process.stdout.readline():
-                self._told(json.loads(line))
+            while (told := await self._child.told()) is not None:
+                self._told(told)
         except Exception:
             log.exception("agent.host_not_understood")
-            self._process.kill()  # what it says from here on nobody would hear
-        await self._process.wait()
+            await self._child.kill()  # what it says from here on nobody would hear
+        await self._child.close(LEAVING_SECONDS)
         for waiting in (*self._asked.values(), *(talk.result for talk in self.talks.values())):
             if not waiting.done():
-                waiting.set_exception(HostDied())
+                waiting.set_exception(HostFailed("the agent's process died"))
 
     def _told(self, told: Mapping[str, Any]) -> None:
         number = told["id"]
         if (asked := self._asked.get(number)) is not None:
-            asked.set_result(told)
+            if not asked.done():  # its time may just be up
+                asked.set_result(told)
         elif (talk := self.talks.get(number)) is not None:
             match told["told"]:
                 case "said":
@@ -204,25 +214,22 @@ class _Host:
     async def _answer(self, number: int, line: Line, asked: Mapping[str, Any]) -> None:
         """What only the worker can do with a call."""
         done = False
-        with suppress(HungUp):
+        try:
             if asked["what"] == "transfer":
                 done = await line.transfer(asked["to"])
             else:
                 await line.hang_up()
                 done = True
-        self._send({"do": "answer", "id": number, "number": asked["number"], "done": done})
+        except HungUp:
+            pass
+        except Exception:
+            log.exception("agent.line_failed", what=asked["what"])  # the agent is told that it was not done
+        self._child.send({"do": "answer", "id": number, "number": asked["number"], "done": done})
 
     async def close(self) -> None:
-        """It ends once its standard input does."""
-        if self._process is None or self._process.returncode is not None:
-            return
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            async with asyncio.timeout(LEAVING_SECONDS):
-                await self._process.wait()
-        except TimeoutError:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-        if self._reading is not None:
-            await self._reading
+        await self._child.close(LEAVING_SECONDS)
+        await self._reading
+
+
+def _talks(host: _Host) -> int:
+    return len(host.talks)

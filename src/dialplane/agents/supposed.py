@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dialplane.agents.known import Known
 from dialplane.core.attempt import Conversation
 from dialplane.ports import HungUp, Line
 
@@ -12,17 +13,8 @@ WORDS = "(a conversation in sound)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SupposedAgent:
+class SupposedAgent(Known):
     """Implements ports.Agent. How long a simulated call lasts is its carrier's affair."""
-
-    required: frozenset[str]
-    gathers: tuple[str, ...]
-
-    def variables(self) -> frozenset[str]:
-        return self.required
-
-    def fields(self) -> tuple[str, ...]:
-        return self.gathers
 
     async def talk(self, line: Line, variables: Mapping[str, str]) -> Conversation:  # noqa: ARG002  (nothing is said of them)
         try:

@@ -44,6 +44,7 @@ class VoicedAgent:
         return self.gathers
 
     async def prepare(self) -> None:
+        """Raises Invalid."""
         await self.hosts.ready(PIPELINE, plain(self.voiced.pipeline))
 
     async def talk(self, line: Line, variables: Mapping[str, str]) -> Conversation:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, ClassVar
 
 from dialplane.carriers import settings as read
 from dialplane.ports import CarrierLimits
@@ -20,7 +20,13 @@ Reader = Callable[[object, str], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class CallSettings:
-    """What an adapter's own settings inherit; its READERS hold these as well."""
+    """What an adapter's own settings inherit; its READERS hold these as well.
+
+    modules, extras: what has to be installed, and what it is called in ours.
+    """
+
+    modules: ClassVar[tuple[str, ...]] = ("pocketsphinx",)  # it finds where speech ends, whoever understands it
+    extras: ClassVar[str] = "voice"
 
     record: bool = True
     recording_format: str = "wav"
@@ -43,8 +49,10 @@ class CallSettings:
 
     def missing(self) -> str | None:
         """What has to be installed before anybody can be talked to."""
-        if find_spec("pocketsphinx") is None:
-            return "not installed: pocketsphinx; pip install 'dialplane[voice]' brings what is needed"
+        if absent := [module for module in self.modules if find_spec(module) is None]:
+            return (
+                f"not installed: {' and '.join(absent)}; pip install 'dialplane[{self.extras}]' brings what is needed"
+            )
         if self.record and self.recording_format == "flac" and find_spec("soundfile") is None:
             return "not installed: soundfile; pip install 'dialplane[flac]' brings it"
         if self.speech.engine == FLITE and shutil.which("flite") is None:

@@ -101,7 +101,10 @@ def texts(value: object, field: str) -> tuple[str, ...]:
 
 def url(value: object, field: str, example: str) -> str:
     """Of an HTTP interface: https, and http on this machine alone, as what is sent there is secret."""
-    parts = urlsplit(value) if isinstance(value, str) else None
+    try:
+        parts = urlsplit(value) if isinstance(value, str) else None
+    except ValueError:
+        parts = None
     local = parts is not None and parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
     if parts is None or not parts.hostname or not (parts.scheme == "https" or local) or parts.query or parts.username:
         raise complaint(field, f"must look like {example}, not {value!r}")

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Final, Protocol
 
-from dialplane.carriers.answering import Answering
+from dialplane.carriers.placed_call import PlacedCall, PlacedLine
 from dialplane.carriers.sound_files import SoundFiles
-from dialplane.core.answered_by import AnsweredBy
-from dialplane.core.attempt import Order
 from dialplane.core.disposition import Disposition
-from dialplane.ports import CallEvent, HungUp, Line, OpenSound
+from dialplane.ports import HungUp, OpenSound
 from dialplane.voice.apart import ListenerApart
 from dialplane.voice.sound import Audio, CallSound, Gone
 from dialplane.voice.speech import Speaker, recorded
@@ -42,37 +39,22 @@ class End:
     sip_status: int | None = None
 
 
-@dataclass(eq=False, slots=True)
-class SoundCall:
+@dataclass(eq=False, slots=True, kw_only=True)
+class SoundCall(PlacedCall):
     """call_id: the carrier's name of it, once that is known. placed_here: all of it was told to this process.
 
-    held: events that wait for `place` to return. audio, sound: since it is talked on; recorded: what came of the
-    recording, once that is over. no_sound: why it is not talked on, where the carrier has said so. is_over: only its
-    end is still to be told.
+    audio, sound: since it is talked on; recorded: what came of the recording, once that is over. no_sound: why it is
+    not talked on, where the carrier has said so.
     """
 
-    order: Order
     placed_here: bool
     call_id: str | None = None
-    placed_at: datetime | None = None
-    ringing_at: datetime | None = None
-    answered_at: datetime | None = None
-    first_word_seconds: float | None = None
-    answering: Answering = field(default_factory=Answering)
-    is_placing: bool = False
     hung_up: bool = False
     by_machine: bool = False
     no_sound: str = ""
-    is_over: bool = False
-    held: list[CallEvent] = field(default_factory=list)
     audio: LineAudio | None = None
     sound: CallSound | None = None
     recorded: tuple[bool, str] | None = None
-    alarm: Callable[[], None] = lambda: None
-
-    @property
-    def name(self) -> str:
-        return str(self.order.attempt_uuid)
 
     @property
     def talks(self) -> bool:
@@ -111,8 +93,10 @@ class Voice:
     files: SoundFiles
 
 
-class SoundLine(Line):
+class SoundLine(PlacedLine):
     """Implements ports.Line."""
+
+    _call: SoundCall
 
     def __init__(
         self,
@@ -123,25 +107,13 @@ class SoundLine(Line):
         transfer: Callable[[SoundCall, str], Awaitable[bool]],
         hang_up: Callable[[SoundCall], Awaitable[None]],
     ) -> None:
+        super().__init__(call, is_recorded=is_recorded)
         assert call.sound is not None
         assert call.audio is not None
-        self._call, self._sound, self._audio = call, call.sound, call.audio
+        self._sound, self._audio = call.sound, call.audio
         self._voice = voice
-        self._is_recorded = is_recorded
         self._transfer = transfer
         self._hang_up = hang_up
-        self._is_taken_over = False
-
-    @property
-    def first_word_seconds(self) -> float | None:
-        return self._call.first_word_seconds
-
-    @property
-    def answered_by(self) -> AnsweredBy | None:
-        return self._call.answering.value
-
-    async def no_person(self) -> AnsweredBy:
-        return await self._call.answering.no_person()
 
     async def leave_message(self, text: str) -> float:
         pcm = await self._voice.speaker.spoken(text)
@@ -159,9 +131,7 @@ class SoundLine(Line):
         with _gone_is_hung_up():
             return await self._sound.say(pcm)
 
-    async def announce(self, text: str) -> float | None:
-        if not self._is_recorded:
-            return None
+    async def _announce(self, text: str) -> float:
         pcm = await self._voice.speaker.spoken(text)
         with _gone_is_hung_up():
             return await self._sound.announce(pcm)

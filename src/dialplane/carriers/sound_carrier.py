@@ -133,7 +133,7 @@ class SoundCarrier(ABC):
 
     async def close(self) -> None:
         """Their sound is ours, so that calls in progress cannot go on: they are hung up."""
-        await asyncio.gather(*map(self._hang_up, list(self._calls.values())), return_exceptions=True)
+        await asyncio.gather(*map(self._hang_up_last, list(self._calls.values())))
         for call in list(self._calls.values()):
             call.fall_silent()
             self._forget(call)
@@ -239,6 +239,13 @@ class SoundCarrier(ABC):
         call.hung_up = True
         if call.call_id is not None and not call.is_over:
             await self._end_there(call)
+
+    async def _hang_up_last(self, call: SoundCall) -> None:
+        """The others are hung up, whatever becomes of this one: without its sound it does not last."""
+        try:
+            await self._hang_up(call)
+        except CarrierUnavailable as fault:
+            log.warning("call.not_ended", attempt_id=call.order.attempt_id, error=str(fault))
 
     async def _leave(self, call: SoundCall) -> None:
         """Who is done with it need not know whether the carrier can be reached."""

@@ -53,12 +53,20 @@ class Talk:
         while self._talking:
             for call in list(self._talking):
                 if call.sound is not None and call.talks:
-                    call.sound.tick()
+                    self._tick(call, call.sound)
                 else:
                     self._talking.discard(call)
             due += FRAME_SECONDS
             await asyncio.sleep(max(0.0, due - loop.time()))
         self._pumping = None
+
+    def _tick(self, call: SoundCall, sound: CallSound) -> None:
+        try:
+            sound.tick()
+        except Exception:
+            # The others' sound goes on; this call's agent is told that it is over.
+            log.exception("call.sound_failed", attempt_id=call.order.attempt_id)
+            call.fall_silent()
 
     def line(
         self,

@@ -1,7 +1,7 @@
 """Speech to text in processes of their own, for who does other things as well: while it listens, Python stands still.
 
 `python -m dialplane.voice.apart`: JSON lines on standard input, an answer to each: the words, or the numbers of the
-phrases that are in it. It ends with its standard input, so that nothing is left of a worker that has died.
+phrases that are in it.
 """
 
 from __future__ import annotations
@@ -10,18 +10,17 @@ import asyncio
 import base64
 import json
 import os
-import signal
 import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
+from dialplane.voice.child import Child, Worker
 from dialplane.voice.hearing import TIMEOUT_SECONDS, HearingFailed, Listener
 from dialplane.voice.machines.phrases import PHRASES, Phrase, in_words
 from dialplane.voice.machines.spotting import Spotting
 from dialplane.voice.settings import POCKETSPHINX, Hearing
 
+MODULE: Final = "dialplane.voice.apart"
 PROCESSES: Final = min(4, max(1, (os.cpu_count() or 1) - 1))  # at most, each started when the others are busy
 
 
@@ -31,7 +30,7 @@ class ListenerApart:
     def __init__(self, settings: Hearing) -> None:
         self._settings = settings
         self._here = Listener(settings)
-        self._idle: list[Process] = []
+        self._idle: list[Child] = []
         self._room = asyncio.Semaphore(PROCESSES)
 
     async def understood(self, sound: bytes, expected: Sequence[str]) -> str:
@@ -49,52 +48,30 @@ class ListenerApart:
     async def _answer(self, question: Mapping[str, Any]) -> Any:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS), self._room:
-                process = self._idle.pop() if self._idle else await _started()
+                child = self._idle.pop() if self._idle else await Child.start(MODULE)
                 try:
-                    answer = await _asked(process, question)
+                    child.send(question)
+                    told = await child.told()
+                    if told is None:
+                        raise HearingFailed("the process that listens has died")
                 except BaseException:
-                    _end(process)  # nobody knows what it would answer next
+                    await child.kill()  # nobody knows what it would answer next
                     raise
-                self._idle.append(process)
-                return answer
-        except (TimeoutError, OSError, ValueError, KeyError) as fault:
+                self._idle.append(child)
+                return told["answer"]
+        except (TimeoutError, OSError, ValueError) as fault:
             raise HearingFailed(f"the process that listens has failed: {fault!r}") from fault
 
     async def close(self) -> None:
-        for process in self._idle:
-            _end(process)
-        await asyncio.gather(*(process.wait() for process in self._idle))
-
-
-async def _started() -> Process:
-    # -P: a folder called dialplane, where the command was given, is not ours.
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "dialplane.voice.apart", stdin=PIPE, stdout=PIPE
-    )
+        await asyncio.gather(*(child.kill() for child in self._idle))
 
 
 def _written(sound: bytes) -> str:
     return base64.b64encode(sound).decode()
 
 
-async def _asked(process: Process, question: Mapping[str, Any]) -> Any:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(json.dumps(question).encode() + b"\n")
-    await process.stdin.drain()
-    return json.loads(await process.stdout.readline())["answer"]
-
-
-def _end(process: Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
-
-
 def main() -> None:
-    for everybodys in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(
-            everybodys, signal.SIG_IGN
-        )  # the worker, which gets it too, lets its calls come to their end first
+    worker = Worker()
     listener, spotting = Listener(Hearing()), Spotting()
     for line in sys.stdin:
         asked = json.loads(line)
@@ -103,7 +80,7 @@ def main() -> None:
             answer: object = listener.recognised(sound, tuple(asked["expected"]))
         else:
             answer = [PHRASES.index(phrase) for phrase in spotting.found(sound)]
-        print(json.dumps({"answer": answer}), flush=True)
+        worker.tell(answer=answer)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from dialplane.voice.wire import WireServer
 
 FRAME_SECONDS: Final = 0.02
 MOST_BEHIND: Final = 25  # frames; what is older than half a second is passed over
+MOST_DIGITS: Final = 100  # pressed while nobody asked for them; of more, the first are forgotten
 
 
 class Audio(Protocol):
@@ -65,7 +67,7 @@ class CallSound:
         self._wire: WireServer | None = None
         self._hearing: tuple[Endpointer, int, asyncio.Future[tuple[bytes | str, float] | None]] | None = None
         self._began_at = 0.0
-        self._digits: list[tuple[str, float]] = []
+        self._digits: deque[tuple[str, float]] = deque(maxlen=MOST_DIGITS)
         self._gone = False
         self._has_spoken = False
         self._on_first_word = on_first_word
@@ -109,7 +111,7 @@ class CallSound:
         """Sound of what was said, or the key that was pressed, and when it began; None for silence. Raises Gone."""
         self._check()
         if self._digits:
-            return self._digits.pop(0)
+            return self._digits.popleft()
         heard: asyncio.Future[tuple[bytes | str, float] | None] = asyncio.get_running_loop().create_future()
         self._hearing = Endpointer(), self._ticks + round(silence_seconds / FRAME_SECONDS), heard
         try:

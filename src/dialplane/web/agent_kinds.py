@@ -18,8 +18,8 @@ TRUTHS: Final = ("yes", "no")
 ORDER: Mapping[str, tuple[str, ...]] = {
     SCRIPTED: tuple(dict.fromkeys((*AGENT_FIELDS, *STEP_FIELDS, *OPT_OUT_FIELDS, *SAYING_FIELDS))),
     PIPELINE: ("kind", *READERS, "service", "model", "voice", "api_key", "description", "url"),
-    WEBSOCKET: websocket.FIELDS,
-    SIP: sip.FIELDS,
+    WEBSOCKET: tuple(websocket.READERS),
+    SIP: tuple(sip.READERS),
 }
 IN_YAML: Final = frozenset({SCRIPTED, *HOSTED})
 

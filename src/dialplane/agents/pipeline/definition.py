@@ -10,10 +10,22 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from dialplane.agents.fields import columns, complaint
+from dialplane.agents import fields as reading
+from dialplane.agents.fields import (
+    columns,
+    complaint,
+    flag,
+    listed,
+    named,
+    number,
+    one_of,
+    seconds,
+    template,
+    text,
+    value_name,
+    words,
+)
 from dialplane.agents.hosted import Described
-from dialplane.agents.pipeline import reading
-from dialplane.agents.pipeline.reading import flag, listed, named, number, one_of, template, text, words
 
 PIPELINE: Final = "pipeline"
 LLM, STT, TTS = "llm", "stt", "tts"
@@ -25,7 +37,6 @@ OFFLINE: Mapping[str, frozenset[str]] = {
 }
 TYPES: Final = ("string", "number", "integer", "boolean", "array", "object")
 TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-FIELD_NAME = re.compile(r"[^\W\d]\w{0,63}")
 END_CALL, TRANSFER, OPT_OUT = "end_call", "transfer", "opt_out"
 
 
@@ -158,7 +169,7 @@ def _service(kind: str) -> reading.Reader:
             near = get_close_matches(name, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else reading.known_are(sorted(known))
             raise complaint(f"{place}.service", f"there is no {kind} service {name!r}; {hint}")
-        timeout = number(0.5, 60)(given.pop("timeout_seconds", 10), f"{place}.timeout_seconds")
+        timeout = seconds(0.5, 60)(given.pop("timeout_seconds", 10), f"{place}.timeout_seconds")
         return Service(service=name, timeout_seconds=timeout, options=given)
 
     return read_service
@@ -212,8 +223,7 @@ def _fields(value: object, place: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _field(name: str, value: object, place: str) -> Mapping[str, Any]:
-    if not FIELD_NAME.fullmatch(name):
-        raise complaint(place, "a name must be of letters, digits and underscores")
+    value_name(name, place)
     schema = {"type": "string", "description": value} if isinstance(value, str) else dict(reading.mapping(value, place))
     one_of(*TYPES)(schema.setdefault("type", "string"), f"{place}.type")
     if "enum" in schema:
@@ -237,7 +247,7 @@ TOOL: Final = _record(
         "method": one_of("GET", "POST", "PUT", "PATCH", "DELETE"),
         "parameters": _parameters,
         "headers": named(text),
-        "timeout_seconds": number(0.5, 60),
+        "timeout_seconds": seconds(0.5, 60),
     },
 )
 READERS: Mapping[str, reading.Reader] = {
@@ -251,15 +261,15 @@ READERS: Mapping[str, reading.Reader] = {
     END_CALL: flag,
     TRANSFER: _record(Transfer, {"to": _to, "when": words}),
     OPT_OUT: _record(OptOut, {"phrases": listed(words), "say": text}),
-    "max_seconds": number(1, 14_400),
-    "pause_seconds": number(0.2, 5),
+    "max_seconds": seconds(1, 14_400),
+    "pause_seconds": seconds(0.2, 5),
     "interruptible": flag,
     "silence": _record(
         Silence,
         {
-            "prompt_after_seconds": number(1, 600),
+            "prompt_after_seconds": seconds(1, 600),
             "prompts": listed(words),
-            "hang_up_after_seconds": number(1, 600),
+            "hang_up_after_seconds": seconds(1, 600),
         },
     ),
     "pardon": words,

@@ -15,9 +15,8 @@ from pipecat.services.settings import ServiceSettings
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 
-from dialplane.agents.fields import complaint
+from dialplane.agents.fields import complaint, known_are
 from dialplane.agents.pipeline.definition import LLM, OFFLINE, STT, TTS, Service
-from dialplane.agents.pipeline.reading import known_are
 
 BASES: Mapping[str, type[Any]] = {LLM: LLMService, STT: STTService, TTS: TTSService}
 OURS: Final = "dialplane.agents.pipeline.offline"

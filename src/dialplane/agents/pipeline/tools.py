@@ -12,7 +12,8 @@ import httpx2
 from dialplane.agents.hosted import HostedCall
 from dialplane.agents.pipeline.definition import Tool
 
-MOST_RESULT_CHARACTERS: Final = 16_000  # that the model is given of an answer
+MOST_RESULT_BYTES: Final = 16_000  # that are read of an answer, for the model
+MOST_ERROR_CHARACTERS: Final = 1000
 BODILESS: Final = frozenset({"GET", "DELETE"})
 Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
@@ -32,18 +33,29 @@ async def asked(tool: Tool, arguments: Mapping[str, Any], call: HostedCall) -> A
     given: dict[str, Any] = {"params": _plain(arguments)} if tool.method in BODILESS else {"json": dict(arguments)}
     try:
         async with asyncio.timeout(tool.timeout_seconds), httpx2.AsyncClient(timeout=None) as client:
-            answer = await client.request(tool.method, tool.url, headers={**facts_of(call), **tool.headers}, **given)
+            headers = {**facts_of(call), **tool.headers}
+            async with client.stream(tool.method, tool.url, headers=headers, **given) as answer:
+                text = await _beginning(answer)
     except TimeoutError:
         return {"error": f"no answer within {tool.timeout_seconds:g} s"}
     except httpx2.HTTPError as fault:
         return {"error": f"the tool cannot be reached: {type(fault).__name__}"}
     if answer.status_code >= 400:
-        return {"error": f"the tool answered {answer.status_code}", "text": answer.text[:1000]}
-    text = answer.text[:MOST_RESULT_CHARACTERS]
+        return {"error": f"the tool answered {answer.status_code}", "text": text[:MOST_ERROR_CHARACTERS]}
     try:
         return json.loads(text)
     except ValueError:
         return {"text": text}
+
+
+async def _beginning(answer: httpx2.Response) -> str:
+    """What is more is left with the server, which may never come to an end."""
+    came = bytearray()
+    async for part in answer.aiter_bytes():
+        came += part
+        if len(came) >= MOST_RESULT_BYTES:
+            break
+    return came[:MOST_RESULT_BYTES].decode(answer.encoding or "utf-8", errors="replace")
 
 
 def _plain(arguments: Mapping[str, Any]) -> dict[str, str]:

@@ -8,14 +8,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Final, Self
 
-from dialplane.agents import fields as read_field
+from dialplane.agents import fields
 from dialplane.agents.fields import complaint
 from dialplane.agents.hosted import Described
 
-FIELDS: Final = (
-    "kind", "name", "uri", "transport", "user", "password", "auth_user", "from_user", "headers", "codecs",
-    "answer_seconds", "local_address",
-)  # fmt: skip
 TRANSPORTS: Final = ("udp", "tcp", "tls")
 CODECS: Final = ("pcmu", "pcma")
 NOBODY: Final = "dialplane"  # who calls, where nothing is said of that
@@ -60,43 +56,33 @@ class SipAgent:
     @classmethod
     def from_definition(cls, definition: Mapping[str, Any]) -> Self:
         """Raises Invalid."""
-        read_field.known_only(definition, FIELDS)
-        uri = definition.get("uri")
-        found = _URI.fullmatch(uri) if isinstance(uri, str) else None
-        if found is None:
-            raise complaint("uri", f"must be such as sip:agent@pbx.example.org, not {uri!r}")
-        transport = definition.get("transport", "udp")
-        if transport not in TRANSPORTS:
-            raise complaint("transport", f"must be one of {', '.join(TRANSPORTS)}, not {transport!r}")
-        if transport == "tls" and _is_address(found[2]):
+        found = fields.read(definition, "", READERS)
+        uri = _URI.fullmatch(found["uri"] if "uri" in found else _uri(None, "uri"))
+        assert uri is not None
+        transport = found.get("transport", "udp")
+        if transport == "tls" and _is_address(uri[2]):
             raise complaint("uri", "must have a name over TLS, which its certificate is for")
-        user = _word(definition, "user", "")
-        if "password" in definition and not user:
+        if "password" in found and not found.get("user"):
             raise complaint("password", "wants `user` as well: who has it")
-        local_address = definition.get("local_address")
-        if local_address is not None and not _is_address(local_address):
-            raise complaint("local_address", f"must be an address of this machine, not {local_address!r}")
+        given = {name: found[name] for name in found if name not in ("kind", "name", "uri")}
         return cls(
-            uri=found[0],
-            host=found[2],
-            port=int(found[3] or (5061 if transport == "tls" else 5060)),
-            transport=transport,
-            user=user,
-            password=_password(definition.get("password", "")),
-            auth_user=_word(definition, "auth_user", ""),
-            from_user=_word(definition, "from_user", user or NOBODY),
-            headers=_headers(definition),
-            codecs=_codecs(definition.get("codecs", CODECS)),
-            answer_seconds=read_field.seconds(definition, "answer_seconds", 10, 1, 60),
-            local_address=local_address,
+            uri=uri[0],
+            host=uri[2],
+            port=int(uri[3] or (5061 if transport == "tls" else 5060)),
+            **{"from_user": found.get("user") or NOBODY, **given},
         )
 
 
 def read(definition: Mapping[str, Any]) -> Described:
     """Raises Invalid."""
     agent = SipAgent.from_definition(definition)
-    read_field.line(definition.get("name", ""), "name")
-    return Described(kept=definition, variables=read_field.columns(agent.headers.values()))
+    return Described(kept=definition, variables=fields.columns(agent.headers.values()))
+
+
+def _uri(value: object, place: str) -> str:
+    if not isinstance(value, str) or not _URI.fullmatch(value):
+        raise complaint(place, f"must be such as sip:agent@pbx.example.org, not {value!r}")
+    return value
 
 
 def _is_address(host: object) -> bool:
@@ -107,33 +93,59 @@ def _is_address(host: object) -> bool:
     return True
 
 
-def _word(definition: Mapping[str, Any], name: str, default: str) -> str:
-    value = definition.get(name, default)
-    if value != default and (not isinstance(value, str) or not _WORD.fullmatch(value)):
-        raise complaint(name, f"must be a name without spaces, not {value!r}; put a number in quotes")
-    return str(value)
+def _local_address(value: object, place: str) -> str | None:
+    if value is not None and not _is_address(value):
+        raise complaint(place, f"must be an address of this machine, not {value!r}")
+    return None if value is None else str(value)
 
 
-def _password(value: object) -> str:
-    text = read_field.line(value, "password")
+def _word(value: object, place: str) -> str:
+    if not isinstance(value, str) or not _WORD.fullmatch(value):
+        raise complaint(place, f"must be a name without spaces, not {value!r}; put a number in quotes")
+    return value
+
+
+def _login(value: object, place: str) -> str:
+    """Or "", where nobody asks for it."""
+    return _word(value, place) if value != "" else ""
+
+
+def _password(value: object, place: str) -> str:
+    text = fields.line(value, place)
     if '"' in text or "\\" in text:
-        raise complaint("password", "must have no quotes and no backslashes, which cannot be sent")
+        raise complaint(place, "must have no quotes and no backslashes, which cannot be sent")
     return text
 
 
-def _headers(definition: Mapping[str, Any]) -> Mapping[str, str]:
-    given = read_field.mapping(definition, "headers", "{X-First-Name: '{{first_name}}'}")
+def _headers(value: object, place: str) -> Mapping[str, str]:
+    given: dict[str, str] = fields.named(fields.line_template)(value, place)
     for name in given:
         if not _HEADER.fullmatch(name) or _OURS.fullmatch(name):
-            raise complaint(f"headers.{name}", "is no header that may be set here; take one that begins with X-")
-    return {name: read_field.template(value, f"headers.{name}") for name, value in given.items()}
+            raise complaint(f"{place}.{name}", "is no header that may be set here; take one that begins with X-")
+    return given
 
 
-def _codecs(value: object) -> tuple[str, ...]:
+def _codecs(value: object, place: str) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not value:
-        raise complaint("codecs", f"must be a list with any of: {', '.join(CODECS)}")
+        raise complaint(place, f"must be a list with any of: {', '.join(CODECS)}")
     names = tuple(str(each).lower() for each in value)
     for name in names:
         if name not in CODECS:
-            raise complaint("codecs", f"must have {', '.join(CODECS)} alone, not {name!r}")
+            raise complaint(place, f"must have {', '.join(CODECS)} alone, not {name!r}")
     return names
+
+
+READERS: Mapping[str, fields.Reader] = {
+    "kind": fields.line,
+    "name": fields.line,
+    "uri": _uri,
+    "transport": fields.one_of(*TRANSPORTS),
+    "user": _login,
+    "password": _password,
+    "auth_user": _login,
+    "from_user": _word,
+    "headers": _headers,
+    "codecs": _codecs,
+    "answer_seconds": fields.seconds(1, 60),
+    "local_address": _local_address,
+}

@@ -11,7 +11,7 @@ from typing import Any, Final
 from baresip import BaresipError, TransferRequest
 
 from dialplane.agents import fields
-from dialplane.agents.hosted import HostedCall, Talked
+from dialplane.agents.hosted import HostedCall, Talked, until_one_ends
 from dialplane.agents.script import NUMBER
 from dialplane.agents.sip.definition import SipAgent
 from dialplane.agents.sip.stack import ENDED_BY_THEM, Leg, Stacks, Undialled
@@ -20,6 +20,7 @@ from dialplane.voice.wire import AUDIO, DIGIT, MARK
 
 FRAME_SECONDS: Final = 0.02
 SOUNDLESS_SECONDS: Final = 10.0  # from the answer on; then it has agreed on no sound
+MOST_KEYS: Final = 100  # that wait to be pressed; who presses more is not heard
 LAST_WORD: Final = b"last word"
 _TARGET = re.compile(r"(?:sips?|tel):([^@;?]+)", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[-.() ]|%20")
@@ -47,19 +48,15 @@ async def talk(definition: Mapping[str, Any], call: HostedCall) -> Talked:
     except Undialled as fault:
         return Talked(failure=f"the agent at {agent.uri} cannot be called: {fault}")
     bridge = _Bridge(leg, call)
-    following = asyncio.create_task(bridge.follow())
-    speaking = asyncio.create_task(bridge.speak(agent.answer_seconds))
     try:
-        done, _ = await asyncio.wait((following, speaking), return_when=asyncio.FIRST_COMPLETED)
-        for ended in done:
-            ended.result()
+        await until_one_ends(bridge.follow(), bridge.speak(agent.answer_seconds))
     except Failed as fault:
         return Talked(failure=f"the agent at {agent.uri} {fault}")
     finally:
-        for each in (following, speaking, *bridge.working):
-            each.cancel()
-        await asyncio.gather(following, speaking, *bridge.working, return_exceptions=True)
-        await stack.end(leg)
+        try:
+            await bridge.close()
+        finally:
+            await stack.end(leg)
     return Talked()
 
 
@@ -75,8 +72,6 @@ def _headers(agent: SipAgent, call: HostedCall) -> dict[str, str]:
 
 
 class _Bridge:
-    """working: what is done beside."""
-
     def __init__(self, leg: Leg, call: HostedCall) -> None:
         self._leg = leg
         self._call = call
@@ -84,8 +79,8 @@ class _Bridge:
         self._heard_out = asyncio.Event()
         self._handed_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._handing: asyncio.Task[None] | None = None
-        self._keys: asyncio.Queue[str] = asyncio.Queue()
-        self.working: set[asyncio.Task[None]] = set()
+        self._keys: asyncio.Queue[str] = asyncio.Queue(MOST_KEYS)
+        self._working: set[asyncio.Task[None]] = set()
         leg.call.on_dtmf(lambda pressed: call.wire.send(AUDIO, tone(pressed.digit)))
         leg.call.on_transfer_request(self._asked_to_hand_over)
 
@@ -94,7 +89,7 @@ class _Bridge:
         async for kind, content in self._call.wire:
             if kind == AUDIO:
                 self._tick(content)
-            elif kind == DIGIT:
+            elif kind == DIGIT and not self._keys.full():
                 self._keys.put_nowait(content.decode())
             elif kind == MARK and content == LAST_WORD:
                 self._heard_out.set()
@@ -154,9 +149,18 @@ class _Bridge:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
-        self.working.add(task)
-        task.add_done_callback(self.working.discard)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
         return task
+
+    async def close(self) -> None:
+        """Raises what went wrong beside the conversation."""
+        working = tuple(self._working)
+        for each in working:
+            each.cancel()
+        for came in await asyncio.gather(*working, return_exceptions=True):
+            if isinstance(came, Exception):
+                raise came
 
 
 def number_in(target: str) -> str | None:

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from dialplane.agents import fields
-from dialplane.agents.hosted import HostedCall, Talked
+from dialplane.agents.hosted import HostedCall, Talked, until_one_ends
 from dialplane.agents.script import NUMBER
 from dialplane.agents.websocket import messages, socket
 from dialplane.agents.websocket.definition import VoiceServer
@@ -41,20 +41,13 @@ def prepare(definition: Mapping[str, Any]) -> str:
 async def talk(definition: Mapping[str, Any], call: HostedCall) -> Talked:
     server = VoiceServer.from_definition(definition)
     conversation = _Conversation(server, call)
-    following = asyncio.create_task(conversation.follow())
-    serving = asyncio.create_task(conversation.serve(_parameters(server, call)))
     failure = ""
     try:
-        await asyncio.wait((following, serving), return_when=asyncio.FIRST_COMPLETED)
-        for ended in (each for each in (following, serving) if each.done()):
-            ended.result()
+        await until_one_ends(conversation.follow(), conversation.serve(_parameters(server, call)))
     except (Failed, Flooded, NotUnderstood, Unreachable) as fault:
         failure = f"the agent's server {'sent ' if isinstance(fault, (Flooded, NotUnderstood)) else ''}{fault}"
     finally:
         await conversation.leave()
-        for each in (following, serving):
-            each.cancel()
-        await asyncio.gather(following, serving, return_exceptions=True)
     return Talked(gathered=conversation.gathered, opted_out=conversation.opted_out, failure=failure)
 
 

@@ -229,6 +229,8 @@ class AriCarrier(SoundCarrier):
                 await asyncio.sleep(0.05)
             else:
                 return
+        if not call.is_over:
+            log.warning("ari.not_fetched", attempt_id=call.order.attempt_id)
 
     # --- sound -----------------------------------------------------------------------------------------------
 

@@ -4,59 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dialplane.carriers.answering import Answering
+from dialplane.carriers.placed_call import PlacedCall, PlacedLine
 from dialplane.carriers.sip.failover import Way
 from dialplane.carriers.sip.outcomes import Closed
 from dialplane.carriers.sip.phones import Phone, Told
 from dialplane.carriers.sound_files import SoundFiles
-from dialplane.core.answered_by import AnsweredBy
-from dialplane.core.attempt import Order
 from dialplane.core.disposition import Disposition
-from dialplane.ports import CallEvent, HungUp, Line, OpenSound
+from dialplane.ports import HungUp, OpenSound
 
 
 class AgentFailed(Exception):
     """Speech could not be made, or not be understood."""
 
 
-@dataclass(eq=False, slots=True)
-class SipCall:
+@dataclass(eq=False, slots=True, kw_only=True)
+class SipCall(PlacedCall):
     """A call of this process. first: set when the trunk has said anything; ended_by_us: why, if it was us.
 
     ways: which could still be asked. failed: how the last one failed, and what `place` raises then, until the next one
-    is asked. held: events that wait for `place` to return. is_over: only its end is still to be told.
+    is asked.
     """
 
-    order: Order
     ways: list[Way]
     way: Way
     phone: Phone
     first: asyncio.Future[None]
     failed: tuple[Closed, Exception | None] | None = None
     call_id: str = ""
-    placed_at: datetime | None = None
-    ringing_at: datetime | None = None
-    answered_at: datetime | None = None
-    first_word_seconds: float | None = None
-    answering: Answering = field(default_factory=Answering)
     ended_by_us: Disposition | None = None
     is_placing: bool = True
-    is_over: bool = False
-    held: list[CallEvent] = field(default_factory=list)
-    alarm: Callable[[], None] = lambda: None
     asked: dict[int, asyncio.Future[Told]] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=partial(itertools.count, 1))
-
-    @property
-    def name(self) -> str:
-        return str(self.order.attempt_uuid)
 
     async def ask(self, order: Mapping[str, Any]) -> Told:
         """What its process answers. Raises HungUp, AgentFailed."""
@@ -79,25 +63,14 @@ class SipCall:
             self.phone.send({"do": "hang_up", "call": self.name})
 
 
-class SipLine(Line):
+class SipLine(PlacedLine):
     """Implements ports.Line."""
 
+    _call: SipCall
+
     def __init__(self, call: SipCall, sound_files: SoundFiles, *, is_recorded: bool) -> None:
-        self._call = call
+        super().__init__(call, is_recorded=is_recorded)
         self._sound_files = sound_files
-        self._is_recorded = is_recorded
-        self._is_taken_over = False
-
-    @property
-    def first_word_seconds(self) -> float | None:
-        return self._call.first_word_seconds
-
-    @property
-    def answered_by(self) -> AnsweredBy | None:
-        return self._call.answering.value
-
-    async def no_person(self) -> AnsweredBy:
-        return await self._call.answering.no_person()
 
     async def leave_message(self, text: str) -> float:
         self._is_taken_over = True
@@ -110,9 +83,7 @@ class SipLine(Line):
         told = await self._call.ask({"do": "say", "text": text, "sound": path})
         return float(told["at"])
 
-    async def announce(self, text: str) -> float | None:
-        if not self._is_recorded:
-            return None
+    async def _announce(self, text: str) -> float:
         told = await self._call.ask({"do": "announce", "text": text})
         return float(told["at"])
 

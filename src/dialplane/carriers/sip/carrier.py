@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from importlib.util import find_spec
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,7 +26,6 @@ from dialplane.core.disposition import REFUSALS, Disposition
 from dialplane.core.recording import RecordingMode
 from dialplane.errors import CarrierRefused, CarrierUnavailable, PlacementUnknown
 from dialplane.ports import Answered, CallEvent, Clock, Ended, Files, HungUp, Lookup, Ringing
-from dialplane.voice.settings import FLITE, POCKETSPHINX
 
 ATTEMPT_HEADER: Final = "X-Dialplane-Attempt"
 SPARE_SECONDS: Final = 0.5  # of the time for sending; a trunk that refuses does so before, else it has taken the call
@@ -58,7 +55,7 @@ class SipCarrier:
 
     async def probe(self) -> str | None:
         """One trunk that answers is enough; the others are asked last at first, and are named in the log."""
-        if (fault := missing(self._ways[0].trunk)) is not None:
+        if (fault := self._ways[0].trunk.missing()) is not None:
             return fault
         asked = [way for way in self._ways if way.trunk.probe]
         faults = dict(zip(asked, await asyncio.gather(*map(_fault_of, asked)), strict=True))
@@ -332,18 +329,6 @@ async def _fault_of(way: Way) -> str | None:
         except CarrierUnavailable as refused:
             return str(refused)
     return fault
-
-
-def missing(trunk: Trunk) -> str | None:
-    """What has to be installed before this trunk can be used."""
-    modules = ["baresip", *(["pocketsphinx"] if trunk.hearing.engine == POCKETSPHINX else [])]
-    if absent := [module for module in modules if find_spec(module) is None]:
-        return f"not installed: {' and '.join(absent)}; pip install 'dialplane[sip,voice]' brings what is needed"
-    if trunk.record and trunk.recording_format == "flac" and find_spec("soundfile") is None:
-        return "not installed: soundfile; pip install 'dialplane[flac]' brings it"
-    if trunk.speech.engine == FLITE and shutil.which("flite") is None:
-        return "the program flite is not installed (on Debian: apt install flite); or name a speech service"
-    return None
 
 
 async def _finished(finish: asyncio.Task[None]) -> None:

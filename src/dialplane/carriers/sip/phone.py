@@ -9,14 +9,11 @@ which gets it too, lets its calls come to their end first.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
-import signal
-import sys
 import traceback
 from collections import defaultdict
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -38,6 +35,7 @@ from baresip import (
 from dialplane.carriers.sip import marks, trust
 from dialplane.carriers.sip.talk import Line, StackAudio, Talk
 from dialplane.carriers.sip.trunk import Trunk
+from dialplane.voice.child import Worker
 from dialplane.voice.machines import voicing
 from dialplane.voice.machines.ears import Ears
 from dialplane.voice.recording import Recording
@@ -53,8 +51,9 @@ HANDED_OVER: Final = "transferred to another number"
 
 
 class Phone:
-    def __init__(self, trunk: Trunk, runtime: Runtime) -> None:
+    def __init__(self, trunk: Trunk, runtime: Runtime, tell: Callable[..., None]) -> None:
         self._trunk = trunk
+        self._tell = tell
         self._runtime = runtime
         self._agents: dict[str, asyncio.Task[UserAgent]] = {}  # SIP identities, by the number that is shown
         self._lines: dict[str, Line] = {}
@@ -109,7 +108,7 @@ class Phone:
             self._dialling -= 1
         line.call.on_dtmf(lambda digit: line.sound.press(digit.digit) if line.sound else None)
         self._by_handle[line.call.handle] = line
-        tell(told="sent", call=name)
+        self._tell(told="sent", call=name)
         for event in self._early.pop(line.call.handle, ()):
             self._happened(line, event)
         if not self._dialling:
@@ -120,7 +119,7 @@ class Phone:
 
     def _unsent(self, line: Line, why: str, *, told: str = "unsent") -> None:
         self._gone(line, over=told == "unsent")
-        tell(told=told, call=line.name, why=why)
+        self._tell(told=told, call=line.name, why=why)
 
     def _gone(self, line: Line, *, over: bool = True) -> None:
         """over: nothing of it is left in the stack either."""
@@ -178,7 +177,7 @@ class Phone:
     def _happened(self, line: Line, event: StackEvent) -> None:
         if event.event in (Event.CALL_RINGING, Event.CALL_PROGRESS):
             line.has_rung = True
-            tell(told="ringing", call=line.name, call_id=event.call_id)
+            self._tell(told="ringing", call=line.name, call_id=event.call_id)
             if line.unwanted:
                 self._spawn(self._drop(line))
         elif event.event is Event.CALL_ESTABLISHED and line.sound is None:
@@ -193,16 +192,17 @@ class Phone:
                 line.audio,
                 recording,
                 announced=line.announced,
-                on_first_word=lambda at: tell(told="speaking", call=line.name, at=at),
+                on_first_word=lambda at: self._tell(told="speaking", call=line.name, at=at),
                 ears=self._ears(line.name) if line.listens else None,
             )
-            tell(told="answered", call=line.name, call_id=event.call_id)
+            self._tell(told="answered", call=line.name, call_id=event.call_id)
         elif event.event is Event.CALL_CLOSED:
             self._gone(line)
             if line.transfer is not None and event.text == TRANSFERRED:
-                tell(told="transferred", call=line.name, id=line.transfer, done=True)  # before the end, which ends all
+                # Before the end, which ends all.
+                self._tell(told="transferred", call=line.name, id=line.transfer, done=True)
             recorded, fault = line.sound.close() if line.sound is not None else (False, "")
-            tell(
+            self._tell(
                 told="closed",
                 call=line.name,
                 call_id=event.call_id,
@@ -213,7 +213,7 @@ class Phone:
             )
 
     def _ears(self, name: str) -> Ears:
-        return Ears(self._talk.phrases, lambda value: tell(told="answered_by", call=name, value=value))
+        return Ears(self._talk.phrases, lambda value: self._tell(told="answered_by", call=name, value=value))
 
     async def _hang_up(self, order: Mapping[str, Any]) -> None:
         line = self._lines.get(order["call"])
@@ -299,19 +299,10 @@ def _without_sound(pumping: asyncio.Task[None]) -> None:
         os._exit(1)
 
 
-def tell(**event: Any) -> None:
-    with suppress(BrokenPipeError):  # the worker has died; standard input says so too
-        os.write(sys.stdout.fileno(), json.dumps(event).encode() + b"\n")
-
-
 async def main() -> None:
-    sys.stdout = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for the stack, which prints remarks of its own
-    for everybodys in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(everybodys, signal.SIG_IGN)
-    reader = asyncio.StreamReader(limit=1 << 20)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    start = json.loads(await reader.readline())
+    worker = Worker()
+    orders = worker.orders()
+    start = await anext(orders)
     trunk = Trunk.from_settings(start["trunk"])
     marks.sweep()
     runtime = Runtime()
@@ -325,25 +316,24 @@ async def main() -> None:
     try:
         await runtime.start(config)
     except BaresipError as fault:
-        return tell(told="failed", why=str(fault))
-    phone = Phone(trunk, runtime)
+        return worker.tell(told="failed", why=str(fault))
+    phone = Phone(trunk, runtime, worker.tell)
     if trunk.register:
         try:
             await phone.register()
         except BaresipError as fault:
-            tell(told="failed", why=f"{trunk.hop.host} does not register {trunk.registers_as}: {fault}")
+            worker.tell(told="failed", why=f"{trunk.hop.host} does not register {trunk.registers_as}: {fault}")
             await runtime.close()
             return None
     runtime.on_dead = lambda: os._exit(1)  # whoever started this one starts another
     pumping = asyncio.create_task(phone.pump())
     pumping.add_done_callback(_without_sound)
-    tell(told="ready")
+    worker.tell(told="ready")
     dismissed = False
-    while not dismissed and (line := await reader.readline()):
-        order = json.loads(line)
-        dismissed = order["do"] == "leave"
-        if not dismissed:
-            phone.obey(order)
+    async for order in orders:
+        if dismissed := order["do"] == "leave":
+            break
+        phone.obey(order)
     await phone.leave()
     pumping.cancel()
     if phone.folder is not None and not dismissed:

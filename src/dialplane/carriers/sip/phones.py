@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import structlog
 
 from dialplane.core.disposition import Disposition
 from dialplane.errors import CarrierRefused, CarrierUnavailable
+from dialplane.voice.child import Child
 
 CALLS_EACH: Final = 150  # more, and the stack's table of calls is full
 STARTS_PER_SECOND: Final = 15  # more, and ending calls takes longer than making them
@@ -22,7 +20,7 @@ MOST_PHONES: Final = 16
 READY_SECONDS: Final = 15.0
 LEAVING_SECONDS: Final = 5.0
 RTP_TIMEOUT_SECONDS: Final = 60  # without any sound, and a call is taken for dead
-LINE_BYTES: Final = 1 << 20
+MODULE: Final = "dialplane.carriers.sip.phone"
 
 Told = Mapping[str, Any]
 
@@ -32,17 +30,39 @@ log = structlog.get_logger()
 class Phone:
     """One process. calls: names of those that it has."""
 
-    def __init__(self, told: Callable[[Told], None], lost: Callable[[Phone], None]) -> None:
+    def __init__(self, child: Child, told: Callable[[Told], None], lost: Callable[[Phone], None]) -> None:
         self.calls: set[str] = set()
+        self._child = child
         self._told = told
         self._lost = lost
         self._starts: deque[float] = deque(maxlen=STARTS_PER_SECOND)
-        self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, trunk: Mapping[str, Any], told: Callable[[Told], None], lost: Callable[[Phone], None]) -> Self:
+        """Raises CarrierUnavailable."""
+        try:
+            made = cls(await Child.start(MODULE), told, lost)
+        except OSError as fault:
+            raise CarrierUnavailable(f"the SIP process did not start: {fault}") from fault
+        await made._begin(trunk)
+        return made
+
+    async def _begin(self, trunk: Mapping[str, Any]) -> None:
+        self.send({"trunk": trunk, "rtp_timeout_seconds": RTP_TIMEOUT_SECONDS})
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                first = await self._child.told()
+        except TimeoutError:
+            first = {"told": "failed", "why": f"it was not ready within {READY_SECONDS:g} s"}
+        if first is None or first["told"] != "ready":
+            await self.close()
+            raise CarrierUnavailable(f"the SIP process did not start: {first['why'] if first else 'it ended'}")
+        self._reading = asyncio.create_task(self._read())
 
     @property
     def is_alive(self) -> bool:
-        return self._process is not None and self._process.returncode is None
+        return self._child.is_alive
 
     def has_room(self) -> bool:
         return self.is_alive and len(self.calls) < CALLS_EACH
@@ -54,75 +74,26 @@ class Phone:
     def count_start(self) -> None:
         self._starts.append(time.monotonic())
 
-    async def start(self, trunk: Mapping[str, Any]) -> None:
-        """Raises CarrierUnavailable."""
-        # -P: a folder called dialplane, where the command was given, is not ours.
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "dialplane.carriers.sip.phone",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C at the terminal is for the worker, whose calls go on
-            limit=LINE_BYTES,
-        )
-        self.send({"trunk": trunk, "rtp_timeout_seconds": RTP_TIMEOUT_SECONDS})
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                first = await self._next()
-        except TimeoutError:
-            first = {"told": "failed", "why": f"it was not ready within {READY_SECONDS:g} s"}
-        if first is None or first["told"] != "ready":
-            await self.close()
-            raise CarrierUnavailable(f"the SIP process did not start: {first['why'] if first else 'it ended'}")
-        self._reading = asyncio.create_task(self._read())
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
     def send(self, order: Mapping[str, Any]) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-
-    async def _next(self) -> dict[str, Any] | None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
-        told: dict[str, Any] | None = json.loads(line) if line else None
-        return told
+        self._child.send(order)
 
     async def _read(self) -> None:
-        assert self._process is not None
         try:
-            while (told := await self._next()) is not None:
+            while (told := await self._child.told()) is not None:
                 try:
                     self._told(told)
                 except Exception:
                     log.exception("sip.not_understood", told=told.get("told"))
         except ValueError:
             log.exception("sip.not_understood")
-            self._process.kill()  # what it says from here on nobody would hear
-        await self._process.wait()
+            await self._child.kill()  # what it says from here on nobody would hear
+        await self._child.close(LEAVING_SECONDS)
         self._lost(self)
 
     async def close(self) -> None:
         """It hangs up what it has, and ends."""
-        if self._process is None or self._process.returncode is not None:
-            return
-        assert self._process.stdin is not None
         self.send({"do": "leave"})
-        self._process.stdin.close()
-        try:
-            async with asyncio.timeout(LEAVING_SECONDS):
-                await self._process.wait()
-        except TimeoutError:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+        await self._child.close(LEAVING_SECONDS)
         if self._reading is not None:
             await self._reading
 
@@ -169,9 +140,7 @@ class Phones:
         return self._starting
 
     async def _start(self) -> None:
-        phone = Phone(self._on_told, self._lost)
-        await phone.start(self._trunk)
-        self._phones.append(phone)
+        self._phones.append(await Phone.start(self._trunk, self._on_told, self._lost))
 
     def _lost(self, phone: Phone) -> None:
         self._phones.remove(phone)

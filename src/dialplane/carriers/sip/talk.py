@@ -130,7 +130,7 @@ class Talk:
         except Exception as fault:
             # Whoever asked waits for an answer, and somebody for a voice.
             traceback.print_exc()
-            answer = {"told": "failed", "why": repr(fault)}
+            answer = {"told": "failed", "why": f"the call's process failed: {type(fault).__name__}"}
         self._tell(call=order["call"], id=order["id"], **answer)
 
     def _sound(self, name: str) -> CallSound:

@@ -45,6 +45,9 @@ class Trunk(CallSettings):
     others: of the same carrier, in order of preference; this one comes before them.
     """
 
+    modules = ("baresip", *CallSettings.modules)
+    extras = "sip,voice"
+
     host: str
     port: int = 5060
     transport: str = "udp"
