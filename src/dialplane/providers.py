@@ -73,15 +73,13 @@ def build_carrier(
         return SimulatedCarrier(Profile.from_settings(settings), clock, logs, carrier_id)
     if provider == SIP:
         trunk = Trunk.from_settings(settings)
-        if clock.virtual:
-            raise Invalid("a SIP trunk has no virtual clock: leave out --fast, or name the simulated carrier")
+        _refuse_virtual(clock, "a SIP trunk")
         from dialplane.carriers.sip.carrier import SipCarrier  # noqa: PLC0415  (its modules, which most commands save)
 
         return SipCarrier(trunk, settings, clock, files)
     if provider == ARI:
         asterisk = Asterisk.from_settings(settings).checked()
-        if clock.virtual:
-            raise Invalid("Asterisk has no virtual clock: leave out --fast, or name the simulated carrier")
+        _refuse_virtual(clock, "Asterisk")
         from dialplane.carriers.ari.carrier import AriCarrier  # noqa: PLC0415  (a tenth of a second, as HTTP takes)
 
         return AriCarrier(asterisk, clock, files)
@@ -94,8 +92,7 @@ def build_carrier(
 def _through(
     account: TelnyxAccount | TwilioAccount, name: str, clock: Clock, files: Files, callbacks: Callbacks | None
 ) -> Carrier:
-    if clock.virtual:
-        raise Invalid(f"{name} has no virtual clock: leave out --fast, or name the simulated carrier")
+    _refuse_virtual(clock, name)
     if callbacks is None or not callbacks.public_url.startswith("https://"):
         raise Invalid(
             f"calls through {name} need DIALPLANE_PUBLIC_URL, https://…: where {name} reaches `dialplane serve`"
@@ -108,6 +105,11 @@ def _through(
     from dialplane.carriers.twilio.carrier import TwilioCarrier  # noqa: PLC0415
 
     return TwilioCarrier(account, clock, files, callbacks)
+
+
+def _refuse_virtual(clock: Clock, what: str) -> None:
+    if clock.virtual:
+        raise Invalid(f"{what} has no virtual clock: leave out --fast, or name the simulated carrier")
 
 
 def _unknown(provider: str) -> Invalid:
@@ -176,20 +178,10 @@ def read_agent(definition: Mapping[str, Any], voice: Services | None = None) -> 
 
     Raises Invalid for one that is not understood.
     """
-    if is_graph(definition):
-        graph = read_graph(definition)
+    if (is_workflow := is_graph(definition)) or is_assistant(definition):
+        script = read_graph(definition) if is_workflow else read_assistant(definition)
         reading = Reading(
-            kind=WORKFLOW,
-            definition=graph.kept,
-            variables=graph.variables,
-            warnings=graph.ignored,
-            draft=graph.silence,
-        )
-        return _with_voice(reading, _voiced(definition, voice))
-    if is_assistant(definition):
-        script = read_assistant(definition)
-        reading = Reading(
-            kind=ASSISTANT,
+            kind=WORKFLOW if is_workflow else ASSISTANT,
             definition=script.kept,
             variables=script.variables,
             warnings=script.ignored,
@@ -205,6 +197,8 @@ def read_agent(definition: Mapping[str, Any], voice: Services | None = None) -> 
             fields=described.fields,
             warnings=described.ignored,
         )
+    if "kind" in definition:
+        raise Invalid(f"agent, kind: must be one of {', '.join(HOSTED)}, not {kind!r}; a script has none")
     agent = ScriptedAgent.from_definition(definition)
     sounds = sounds_of(definition)
     return Reading(

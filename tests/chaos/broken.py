@@ -12,6 +12,7 @@ from dialplane.cli.main import main
 from dialplane.core.attempt import Order
 from dialplane.engine.call import Call
 from dialplane.engine.calls import Calls
+from dialplane.engine.orders import Orders
 from dialplane.ports import Lookup
 from dialplane.store.records import Load
 from dialplane.store.turn import Turn
@@ -20,16 +21,16 @@ from dialplane.store.turn import Turn
 def guard() -> None:
     """The guard lets everything pass, whatever became of the intent."""
 
-    async def pass_all(self: Calls, organization_id: int, ids: Sequence[int]) -> dict[int, datetime]:
+    async def pass_all(self: Orders, organization_id: int, ids: Sequence[int]) -> dict[int, datetime]:
         return dict.fromkeys(ids, self._clock.now()) | await real_guard(self, organization_id, ids)
 
-    async def start(self: Calls, call: Call, send_at: datetime) -> None:
+    async def start(self: Orders, call: Call, send_at: datetime) -> None:
         call.not_after = None
         await real_start(self, call, send_at)
 
-    real_guard, real_start = Calls._guard, Calls._start
-    Calls._guard = pass_all  # type: ignore[method-assign]
-    Calls._start = start  # type: ignore[method-assign]
+    real_guard, real_start = Orders._guard, Orders._start
+    Orders._guard = pass_all  # type: ignore[method-assign]
+    Orders._start = start  # type: ignore[method-assign]
 
 
 def count() -> None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialplane.core.window import CallingWindow, Closed, Open, Slot
+from dialplane.core.slot import Slot
+from dialplane.core.window import CallingWindow, Closed, Open
 from dialplane.errors import Invalid
 
 US_ZONES = (

@@ -9,7 +9,7 @@ import pytest
 from bench import ALL_ANSWER, START, Bench, numbers
 from checks import every_contact_ends_once
 
-from dialplane.engine import intake
+from dialplane.engine import batches, intake
 from dialplane.errors import Conflict, Invalid, NotFound
 
 pytestmark = pytest.mark.asyncio
@@ -23,7 +23,7 @@ class Killed(Exception):
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "BATCH_ROWS", 10)
+    monkeypatch.setattr(batches, "BATCH_ROWS", 10)
 
 
 async def stored(bench: Bench, contacts: str | list[str]) -> int:

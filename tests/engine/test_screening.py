@@ -23,6 +23,7 @@ from dialplane.core.window import CallingWindow
 from dialplane.engine.calls import Calls
 from dialplane.engine.dispatcher import Dispatcher
 from dialplane.engine.events import Events, Position
+from dialplane.engine.orders import Orders
 from dialplane.errors import Invalid
 from dialplane.ports import Candidate, CheckFailed, Clock
 from dialplane.webhooks import HttpScreening
@@ -248,7 +249,8 @@ async def test_a_worker_that_was_frozen_during_a_check_changes_nothing(open_benc
 
     wake = asyncio.Event()
     app = live.app
-    stuck = Calls(app.database, app.clock, uuid4(), app.carriers, app.agents, Stuck(), wake)
+    calls = Calls(app.database, app.clock, uuid4(), app.carriers, app.agents, wake)
+    stuck = Orders(app.database, app.clock, uuid4(), calls, Stuck(), wake)
     result = await Dispatcher(app.database, app.clock, uuid4()).turn(app.organization_id, [], 10)
     assert result is not None
     stuck.add(result.orders, result.ahead)
@@ -267,8 +269,8 @@ async def test_a_worker_that_was_frozen_during_a_check_changes_nothing(open_benc
     assert len(await live.placed(campaign)) == 1
 
 
-async def _is_idle(calls: Calls) -> bool:
-    return calls.in_flight == 0
+async def _is_idle(orders: Orders) -> bool:
+    return orders.in_flight == 0
 
 
 # --- over HTTP -----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from bench import Bench, numbers
 from workbooks import SHEET, archive, changed, locked_xls, locked_xlsx, xls, xlsx
 
 from dialplane.core.intake import Row
-from dialplane.engine import intake, spreadsheet, spreadsheet_reader
+from dialplane.engine import batches, spreadsheet, spreadsheet_reader
 from dialplane.engine.contact_file import EmptyFile, Table, open_table
 from dialplane.errors import EnvironmentFault, Invalid
 
@@ -228,7 +228,7 @@ async def stored(bench: Bench, content: bytes, name: str = "people.xlsx") -> int
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "BATCH_ROWS", 10)
+    monkeypatch.setattr(batches, "BATCH_ROWS", 10)
 
 
 class Killed(Exception):

@@ -20,6 +20,7 @@ from dialplane.core.attempt import Order
 from dialplane.engine import catalog
 from dialplane.engine.calls import Calls
 from dialplane.engine.dispatcher import Dispatcher
+from dialplane.engine.orders import Orders
 from dialplane.store.postgres import rows, sql
 
 pytestmark = pytest.mark.asyncio
@@ -37,7 +38,8 @@ class Hand:
         self.id = worker_id or uuid4()
         self.wake = asyncio.Event()
         self.dispatcher = Dispatcher(app.database, app.clock, self.id)
-        self.calls = Calls(app.database, app.clock, self.id, app.carriers, app.agents, app.screening, self.wake)
+        self.calls = Calls(app.database, app.clock, self.id, app.carriers, app.agents, self.wake)
+        self.orders = Orders(app.database, app.clock, self.id, self.calls, app.screening, self.wake)
         app.carriers.listen(self.calls.receive)
 
     async def intends(self, room: int = 100) -> list[Order]:
@@ -48,8 +50,8 @@ class Hand:
 
     async def sends(self, orders: list[Order]) -> None:
         """All that is spawned for it comes to its end; in virtual time no alarm rings."""
-        self.calls.add(orders, timedelta(0))
-        self.calls.send_due()
+        self.orders.add(orders, timedelta(0))
+        self.orders.send_due()
         stop = asyncio.Event()
         self.bench.app.clock.spawn(_nothing())
         stop.set()
@@ -163,13 +165,13 @@ async def test_of_two_workers_with_one_order_one_sends_it(open_bench: OpenBench)
 
     await asyncio.gather(
         *[
-            hand.calls._guard(one.app.organization_id, [order.attempt_id for order in orders])
+            hand.orders._guard(one.app.organization_id, [order.attempt_id for order in orders])
             for hand in (first, second)
         ],
     )
     found = await asyncio.gather(
         *[
-            hand.calls._guard(one.app.organization_id, [order.attempt_id for order in orders])
+            hand.orders._guard(one.app.organization_id, [order.attempt_id for order in orders])
             for hand in (first, second)
         ]
     )
@@ -188,7 +190,7 @@ async def test_two_workers_that_race_for_the_guard_never_both_pass(open_bench: O
     ids = [order.attempt_id for order in await hands[0].intends()]
 
     halves = await asyncio.gather(
-        *[hand.calls._guard(one.app.organization_id, ids[at::5]) for at in range(5) for hand in hands]
+        *[hand.orders._guard(one.app.organization_id, ids[at::5]) for at in range(5) for hand in hands]
     )
 
     passed = [attempt_id for half in halves for attempt_id in half]
@@ -201,7 +203,7 @@ async def test_two_workers_with_the_same_orders_place_each_once(open_bench: Open
     hands = [Hand(one), Hand(two)]
     orders = await hands[0].intends()
 
-    await asyncio.gather(*[hand.calls._send(one.app.organization_id, _due(orders)) for hand in hands])
+    await asyncio.gather(*[hand.orders._send(one.app.organization_id, _due(orders)) for hand in hands])
     await asyncio.sleep(0.2)
 
     log = await one.log(campaign)
@@ -243,7 +245,7 @@ async def test_ended_calls_are_settled_while_the_organization_is_taken(bench: Be
     campaign = await bench.started(numbers(2), carrier=ALL_ANSWER | {"cps": None})
     hand = Hand(bench)
     orders = await hand.intends()
-    await hand.calls._guard(bench.app.organization_id, [order.attempt_id for order in orders])
+    await hand.orders._guard(bench.app.organization_id, [order.attempt_id for order in orders])
     ended = [
         EndedCall(
             organization_id=order.organization_id,
@@ -310,7 +312,7 @@ async def abandoned(bench: Bench, *, placed: bool) -> Order:
     """An attempt that a worker left behind between the guard and the carrier, or after the carrier had accepted it."""
     hand = Hand(bench, DEAD)
     (order,) = await hand.intends(1)
-    await hand.calls._guard(bench.app.organization_id, [order.attempt_id])
+    await hand.orders._guard(bench.app.organization_id, [order.attempt_id])
     if placed:
         carrier = await bench.app.carriers.get(order.organization_id, order.carrier_id)
         await carrier.place(order)
@@ -450,7 +452,7 @@ async def test_a_call_with_which_nothing_can_be_done_does_not_hold_up_the_others
     campaign = await live.started([ANSWERED, *numbers(1)], carrier={**ALL_ANSWER, "talk_seconds": 0.1})
     hand = Hand(live, DEAD)
     first, second = sorted(await hand.intends(2), key=lambda order: order.attempt_id)
-    await hand.calls._guard(live.app.organization_id, [first.attempt_id, second.attempt_id])
+    await hand.orders._guard(live.app.organization_id, [first.attempt_id, second.attempt_id])
     async with live.app.database.connection() as connection:
         await connection.execute(
             "UPDATE attempt SET sent_at = NULL, deadline_at = created_at WHERE id = $1", first.attempt_id

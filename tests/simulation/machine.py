@@ -204,7 +204,7 @@ class CampaignMachine(RuleBasedStateMachine):
         for _ in range(MOST_HOPS):
             await self._pass_time(SHORT_HOP)
             assert self.process is not None
-            if not self.works or self.process.worker.calls.next_send_at is not None:
+            if not self.works or self.process.worker.orders.next_send_at is not None:
                 return
 
     @rule(hours=st.integers(1, 24))

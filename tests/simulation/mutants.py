@@ -12,8 +12,8 @@ import pytest
 from dialplane.core import plan
 from dialplane.core.attempt import Order
 from dialplane.engine.call import Call
-from dialplane.engine.calls import Calls
 from dialplane.engine.dispatcher import Dispatcher, Taken
+from dialplane.engine.orders import Orders
 from dialplane.engine.sources import Sources
 from dialplane.store.postgres import Connection, Row, sql
 from dialplane.store.records import Load, load
@@ -24,17 +24,17 @@ Mutation = Callable[[pytest.MonkeyPatch], None]
 
 def no_guard(patch: pytest.MonkeyPatch) -> None:
     """Every order goes out, whatever became of its intent."""
-    real_guard, real_start = Calls._guard, Calls._start
+    real_guard, real_start = Orders._guard, Orders._start
 
-    async def pass_all(self: Calls, organization_id: int, ids: Sequence[int]) -> dict[int, datetime]:
+    async def pass_all(self: Orders, organization_id: int, ids: Sequence[int]) -> dict[int, datetime]:
         return dict.fromkeys(ids, self._clock.now()) | await real_guard(self, organization_id, ids)
 
-    async def start(self: Calls, call: Call, send_at: datetime) -> None:
+    async def start(self: Orders, call: Call, send_at: datetime) -> None:
         call.not_after = None
         await real_start(self, call, send_at)
 
-    patch.setattr(Calls, "_guard", pass_all)
-    patch.setattr(Calls, "_start", start)
+    patch.setattr(Orders, "_guard", pass_all)
+    patch.setattr(Orders, "_start", start)
 
 
 def cursor_first(patch: pytest.MonkeyPatch) -> None:

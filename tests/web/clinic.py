@@ -30,6 +30,22 @@ SURVEY = {
     ],
     "goodbye": "Thank you, and goodbye.",
 }
+SURVEY_ANEW = SURVEY | {"greeting": "Hello {{first_name}}, it is the Northside Clinic. May I ask two short questions?"}
+CONVERSATION = {
+    "kind": "pipeline",
+    "prompt": "You call {{first_name}} for the Northside Clinic, about the appointment on {{appointment_date}}.\n"
+    "Find out whether it still suits; if not, offer another day and book it.\n"
+    "Be friendly and brief: you are heard, not read. End the call once it is settled.\n",
+    "greeting": "Hello {{first_name}}, this is the Northside Clinic. Do you have a moment?",
+    "llm": {"service": "openai", "model": "gpt-4.1-mini", "api_key": "a key of nobody's"},
+    "stt": {"service": "openai", "model": "gpt-4o-mini-transcribe", "api_key": "a key of nobody's"},
+    "tts": {"service": "openai", "voice": "coral", "api_key": "a key of nobody's"},
+    "transfer": {"to": {"reception": "+13125550196"}, "when": "They ask for something else."},
+    "fields": {"suits": {"type": "boolean", "description": "Whether the appointment still suits."}},
+    "disposition": ["confirmed", "moved", "unclear"],
+    "summary": True,
+}
+VOICE = {name: CONVERSATION[name] for name in ("llm", "stt", "tts")}
 # By area code: only numbers 555-0100 to 555-0199 belong to nobody.
 CITIES = {
     "212": "New York, NY", "617": "Boston, MA", "305": "Miami, FL", "404": "Atlanta, GA", "215": "Philadelphia, PA",
@@ -108,13 +124,19 @@ class Clinic:
         self.numbers = 0
         self.reminder = self._ask("POST", "/workflow/create/definition", _agent(REMINDER))["id"]
         self.survey = self._ask("POST", "/workflow/create/definition", _agent(SURVEY))["id"]
+        self._ask("PUT", f"/workflow/{self.survey}", _agent(SURVEY_ANEW))
+        given = {"name": "Appointments, by conversation", "workflow_definition": CONVERSATION}
+        self.conversation = self._ask("POST", "/workflow/create/definition", given)["id"]
+        self._ask("PUT", "/voice", VOICE)
         self.carrier = self._carrier("Riverside Telecom", {"outcomes": OUTCOMES, **LIVE, "max_lines": 120})
         past = self._carrier("Riverside Telecom (last week)", {"seed": 5, **PAST})
         numbers = f"/organizations/telephony-configs/{self.carrier}/phone-numbers"
         self.number = self._ask("GET", numbers)["phone_numbers"][0]["id"]
         self.webhook = self._webhook()
         self._lists()
-        self.past = self.campaign("Flu shots, autumn", 420, self.survey, past, lines=25, retries=0)
+        self.past = self.campaign(
+            "Flu shots, autumn", 420, self.survey, past, lines=25, retries=0, versions={1: 50, 2: 50}
+        )
         self.over = self.campaign("Survey after a visit", 60, self.survey, past, lines=10, retries=0)
         self.later = self.campaign("Dentist, spring", 240, self.reminder, self.carrier, lines=40)
         at = (datetime.now(UTC) + timedelta(days=3)).replace(hour=14, minute=0, second=0, microsecond=0)
@@ -130,8 +152,18 @@ class Clinic:
             a_week_ago(served.home, campaign, days=days)
         self._ask("POST", f"/campaign/{self.paused}/pause")
 
-    def campaign(self, name: str, contacts: int, agent: int, carrier: int, *, lines: int, retries: int = 2) -> int:
-        """A draft whose contacts are in."""
+    def campaign(
+        self,
+        name: str,
+        contacts: int,
+        agent: int,
+        carrier: int,
+        *,
+        lines: int,
+        retries: int = 2,
+        versions: Mapping[int, int] | None = None,
+    ) -> int:
+        """A draft whose contacts are in. versions: of the agent, by weight; None for the one in force."""
         text = "phone_number,first_name,last_name,city,appointment_date,appointment_time\n"
         text += "\n".join(rows(contacts, seed=len(name))) + "\n"
         content = text.encode()
@@ -146,6 +178,7 @@ class Clinic:
                 "source_id": upload["file_key"], "max_concurrency": lines,
                 "retry_config": {"max_retries": retries, "retry_delay_seconds": 30},
                 "schedule_config": hours(),
+                "agent_versions": [{"version": each, "weight": weight} for each, weight in (versions or {}).items()],
             },
         )  # fmt: skip
         until(lambda: self._ask("GET", f"/campaign/{made['id']}")["source_sync"]["status"] == "completed", name)

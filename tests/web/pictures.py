@@ -23,7 +23,13 @@ FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 THEMES = ("light", "dark")
 LIVELY_SECONDS = 80  # until the campaign that runs has something to show
 COLOURS = 256
-TALL = {"campaign": 1240, "campaign-results": 1240, "new-campaign-hours": 1100, "new-campaign-start": 1240}
+TALL = {
+    "campaign": 1240,
+    "campaign-results": 2100,
+    "carrier-new-twilio": 1000,
+    "new-campaign-hours": 1100,
+    "new-campaign-start": 1240,
+}
 OWNER, OTHERS = "ana@northside.example", (("operator", "ben@northside.example"), ("viewer", "vera@northside.example"))
 ON_A_PHONE = ("campaigns", "campaign", "call")
 
@@ -99,10 +105,13 @@ def pages(clinic: Clinic) -> dict[str, str]:
         "agents": "/agents",
         "agent": f"/agents/{clinic.reminder}",
         "agent-new": "/agents/new",
+        "agent-conversation": f"/agents/{clinic.conversation}",
+        "agent-new-conversation": "/agents/new?kind=pipeline",
         "sounds": "/agents/sounds",
         "carriers": "/carriers",
         "carrier": f"/carriers/{clinic.carrier}",
         "carrier-new": "/carriers/new",
+        "carrier-new-twilio": "/carriers/new?provider=twilio",
         "numbers": "/numbers",
         "number": f"/carriers/{clinic.carrier}/numbers/{clinic.number}",
         "do-not-call": "/do-not-call",
@@ -111,6 +120,7 @@ def pages(clinic: Clinic) -> dict[str, str]:
         "keys": "/keys",
         "people": "/people",
         "settings": "/settings",
+        "voice": "/settings/voice",
         "audit": "/audit",
         "system": "/system",
         "account": "/account",

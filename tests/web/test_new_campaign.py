@@ -20,7 +20,6 @@ from test_uploads import peak_megabytes, served_apart, slowly
 from visitors import OWNER, person
 from workbooks import xlsx
 
-from dialplane import wiring
 from dialplane.core.campaign import CampaignState
 from dialplane.core.window import CONTACT, CallingWindow
 from dialplane.engine.keys import Role
@@ -103,7 +102,7 @@ async def test_a_messy_file_becomes_a_campaign_that_calls(
 ) -> None:
     surfer.expected = ("400",)
     app = app_of(site)
-    monkeypatch.setattr(wiring, "made_apart", forecast)
+    monkeypatch.setattr("dialplane.wiring.server.made_apart", forecast)
     await app.telephony.set_default(await app.add_carrier({**CALLS, "name": "quick"}))
     await app.add_agent(GREETS)
     path = tmp_path / f"{HOSTILE.replace('/', '')}.csv"

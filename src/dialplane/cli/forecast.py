@@ -15,6 +15,7 @@ import typer
 from dialplane.cli import options, output
 from dialplane.cli.errors import Stopped
 from dialplane.cli.forecast_view import assumptions, forecast_json, show
+from dialplane.cli.groups import grouped
 from dialplane.cli.orders import NewCampaign, new_campaign
 from dialplane.cli.session import perform, say_waiting, settings
 from dialplane.errors import Invalid
@@ -25,21 +26,14 @@ if TYPE_CHECKING:
 REJECTS = Path("forecast.rejects.csv")
 
 
+@grouped
 def forecast(
+    *,
     file: options.ContactsFile = None,
-    name: options.Name = None,
-    agent: options.AgentFile = None,
-    carrier: options.CarrierFile = None,
-    max_concurrency: options.MaxConcurrency = None,
-    cps: options.Cps = None,
-    default_region: options.DefaultRegion = None,
-    timezone: options.Timezone = None,
-    window: options.Window = None,
+    made_of: options.CampaignOptions,
     start_at: options.StartAt = None,
-    max_retries: options.MaxRetries = None,
-    retry_delay: options.RetryDelay = None,
+    policies: options.PaceOptions,
     strict: options.Strict = False,
-    seed: options.Seed = None,
     as_json: options.Json = False,
     campaign: Annotated[
         int | None, typer.Option("--campaign", metavar="ID", help="A campaign that is there, as it stands now.")
@@ -49,51 +43,15 @@ def forecast(
 
     The contacts answer as the simulated carrier has it: --carrier says how many answer, and for how long they talk.
     """
-    if campaign is not None:
-        _refuse(
-            {
-                "FILE.csv": file,
-                "--name": name,
-                "--agent": agent,
-                "--max-concurrency": max_concurrency,
-                "--cps": cps,
-                "--default-region": default_region,
-                "--timezone": timezone,
-                "--window": window,
-                "--start-at": start_at,
-                "--max-retries": max_retries,
-                "--retry-delay": retry_delay,
-                "--strict": strict or None,
-                "--seed": seed,
-            }
-        )
-        return perform(_of_campaign(campaign, options.definition(carrier, "--carrier"), as_json))
-    policies = options.PolicyOptions(
-        max_concurrency=max_concurrency,
-        cps=cps,
-        timezone=timezone,
-        window=window,
-        max_retries=max_retries,
-        retry_delay=retry_delay,
-    )
-    order = new_campaign(
-        file=file,
-        name=name,
-        agent=agent,
-        carrier=carrier,
-        policies=policies,
-        default_region=default_region,
-        start_at=start_at,
-        strict=strict,
-        seed=seed,
-    )
-    return perform(_of_file(order, as_json))
-
-
-def _refuse(given: Mapping[str, object]) -> None:
-    unwanted = [option for option, value in given.items() if value is not None]
-    if unwanted:
-        raise Invalid(f"{unwanted[0]}: a campaign that is there is forecast as it is; only --carrier goes with it")
+    if campaign is None:
+        perform(_of_file(new_campaign(file, made_of, policies, strict=strict, start_at=start_at), as_json))
+        return
+    others = {"FILE.csv": file, "--start-at": start_at, "--strict": strict or None}
+    given = [name for name, value in others.items() if value is not None]
+    given += [name for name in made_of.given() if name != "--carrier"] + policies.given()
+    if given:
+        raise Invalid(f"{given[0]}: a campaign that is there is forecast as it is; only --carrier goes with it")
+    perform(_of_campaign(campaign, options.definition(made_of.carrier, "--carrier"), as_json))
 
 
 async def _of_file(order: NewCampaign, as_json: bool) -> None:

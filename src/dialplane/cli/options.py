@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from dialplane.cli.groups import Group
 from dialplane.core.campaign import Policies
 from dialplane.core.machines import MachineDetection
 from dialplane.core.recording import Recording as RecordingPolicy
@@ -124,26 +125,27 @@ Seed = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyOptions:
-    """The policy options as they were typed; None was not given."""
+@dataclass(frozen=True, kw_only=True)
+class CampaignOptions(Group):
+    """What a new campaign is made of, besides its contacts and policies."""
 
-    max_concurrency: int | None
-    cps: float | None
-    timezone: str | None
-    window: str | None
-    max_retries: int | None
-    retry_delay: str | None
-    recording: RecordingMode | None = None
-    announcement: str | None = None
-    machines: str | None = None
-    machine_message: str | None = None
-    on_screening: str | None = None
-    agent_split: str | None = None
+    name: Name = None
+    agent: AgentFile = None
+    carrier: CarrierFile = None
+    default_region: DefaultRegion = None
+    seed: Seed = None
 
-    @property
-    def any_given(self) -> bool:
-        return any(value is not None for value in astuple(self))
+
+@dataclass(frozen=True, kw_only=True)
+class PaceOptions(Group):
+    """The policies that say when calls start, and how many."""
+
+    max_concurrency: MaxConcurrency = None
+    cps: Cps = None
+    timezone: Timezone = None
+    window: Window = None
+    max_retries: MaxRetries = None
+    retry_delay: RetryDelay = None
 
     def over(self, before: Policies) -> Policies:
         """These policies, with what was given instead of what they had."""
@@ -157,9 +159,6 @@ class PolicyOptions:
             retry=self._retry(before.retry),
             max_lines=before.max_lines if self.max_concurrency is None else self.max_concurrency,
             cps=before.cps if self.cps is None else self.cps,
-            recording=self._recording(before.recording),
-            machines=self._machines(before.machines),
-            split=before.split if self.agent_split is None else AgentSplit.parse(self.agent_split),
         )
 
     def _window(self, before: CallingWindow) -> CallingWindow:
@@ -167,6 +166,32 @@ class PolicyOptions:
         if self.window is not None:
             return CallingWindow.parse(self.window, timezone)
         return replace(before, timezone=timezone)
+
+    def _retry(self, before: RetryPolicy) -> RetryPolicy:
+        retries = before.max_retries if self.max_retries is None else self.max_retries
+        if self.retry_delay is None:
+            return replace(before, max_retries=retries)
+        return replace(before, max_retries=retries, delay_seconds=parse_duration(self.retry_delay).total_seconds())
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyOptions(PaceOptions):
+    """All policies."""
+
+    recording: Recording = None
+    announcement: Announcement = None
+    machines: Machines = None
+    machine_message: MachineMessage = None
+    on_screening: Screening = None
+    agent_split: Split = None
+
+    def over(self, before: Policies) -> Policies:
+        return replace(
+            super().over(before),
+            recording=self._recording(before.recording),
+            machines=self._machines(before.machines),
+            split=before.split if self.agent_split is None else AgentSplit.parse(self.agent_split),
+        )
 
     def _recording(self, before: RecordingPolicy) -> RecordingPolicy:
         return RecordingPolicy(
@@ -180,12 +205,6 @@ class PolicyOptions:
         for name in words.keys() & {"on_machine", "on_screening"}:
             words[name] = words[name].replace("-", "_")
         return MachineDetection.from_json(before.to_json() | words)
-
-    def _retry(self, before: RetryPolicy) -> RetryPolicy:
-        retries = before.max_retries if self.max_retries is None else self.max_retries
-        if self.retry_delay is None:
-            return replace(before, max_retries=retries)
-        return replace(before, max_retries=retries, delay_seconds=parse_duration(self.retry_delay).total_seconds())
 
 
 def defaults() -> Policies:

@@ -38,38 +38,34 @@ class NewCampaign:
 
 
 def new_campaign(
-    *,
     file: Path | None,
-    name: str | None,
-    agent: Path | None,
-    carrier: Path | None,
-    policies: options.PolicyOptions,
-    default_region: str | None,
-    start_at: str | None,
+    made_of: options.CampaignOptions,
+    policies: options.PaceOptions,
+    *,
     strict: bool,
-    seed: int | None,
+    start_at: str | None = None,
 ) -> NewCampaign:
     """Raises Invalid for the first option that makes no sense."""
     if file is None:
         raise Invalid("name a contacts file, such as contacts.csv; `dialplane run --resume ID` goes on with a campaign")
     policy = policies.over(options.defaults())
     starts_at = options.instant(start_at)
-    settings = dict(options.definition(carrier, "--carrier") or {})
-    if seed is not None:
-        settings["seed"] = seed
+    settings = dict(options.definition(made_of.carrier, "--carrier") or {})
+    if made_of.seed is not None:
+        settings["seed"] = made_of.seed
     if file == STANDARD_INPUT:
         file = _spooled()
     elif not file.exists():
         raise Invalid(f"there is no file {file}")
-    definition, sounds = agent_of(agent)
+    definition, sounds = agent_of(made_of.agent)
     return NewCampaign(
         file=file,
-        name=name if name is not None else file.stem,
+        name=made_of.name if made_of.name is not None else file.stem,
         agent=definition,
         sounds=sounds,
         carrier=settings,
         policies=policy,
-        default_region=options.region(default_region),
+        default_region=options.region(made_of.default_region),
         starts_at=starts_at,
         strict=strict,
     )

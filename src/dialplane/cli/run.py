@@ -9,6 +9,7 @@ import typer
 
 from dialplane.cli import options
 from dialplane.cli.errors import Stopped
+from dialplane.cli.groups import grouped
 from dialplane.cli.orders import NewCampaign, new_campaign
 from dialplane.cli.session import perform
 from dialplane.errors import Invalid
@@ -21,27 +22,14 @@ Fast = Annotated[bool, typer.Option("--fast", help="On a virtual clock: days pas
 Report = Annotated[Path | None, typer.Option("--report", metavar="OUT.csv", show_default="report.csv")]
 
 
+@grouped
 def run(
+    *,
     file: options.ContactsFile = None,
-    name: options.Name = None,
-    agent: options.AgentFile = None,
-    carrier: options.CarrierFile = None,
-    max_concurrency: options.MaxConcurrency = None,
-    cps: options.Cps = None,
-    default_region: options.DefaultRegion = None,
-    timezone: options.Timezone = None,
-    window: options.Window = None,
+    made_of: options.CampaignOptions,
     start_at: options.StartAt = None,
-    max_retries: options.MaxRetries = None,
-    retry_delay: options.RetryDelay = None,
-    recording: options.Recording = None,
-    announcement: options.Announcement = None,
-    machines: options.Machines = None,
-    machine_message: options.MachineMessage = None,
-    on_screening: options.Screening = None,
-    agent_split: options.Split = None,
+    policies: options.PolicyOptions,
     strict: options.Strict = False,
-    seed: options.Seed = None,
     fast: Fast = False,
     report: Report = None,
     resume: Resume = None,
@@ -51,40 +39,15 @@ def run(
 
     Ctrl-C pauses the campaign and lets its calls end; once more hangs up.
     """
-    policies = options.PolicyOptions(
-        max_concurrency=max_concurrency,
-        cps=cps,
-        timezone=timezone,
-        window=window,
-        max_retries=max_retries,
-        retry_delay=retry_delay,
-        recording=recording,
-        announcement=announcement,
-        machines=machines,
-        machine_message=machine_message,
-        on_screening=on_screening,
-        agent_split=agent_split,
-    )
-    others = (file, name, agent, carrier, default_region, start_at, seed)
     if resume is not None:
-        if fast or policies.any_given or any(value is not None for value in others):
+        if file is not None or made_of.given() or start_at is not None or policies.given() or fast:
             raise Invalid(
                 "--resume takes the campaign as it is: leave out the file and its options; "
                 "`dialplane campaign update` changes settings"
             )
         _resume(resume, strict=strict, report=report, as_json=as_json)
         return
-    order = new_campaign(
-        file=file,
-        name=name,
-        agent=agent,
-        carrier=carrier,
-        policies=policies,
-        default_region=default_region,
-        start_at=start_at,
-        strict=strict,
-        seed=seed,
-    )
+    order = new_campaign(file, made_of, policies, strict=strict, start_at=start_at)
     _run(order, fast=fast, report=options.check_report(report or options.DEFAULT_REPORT), as_json=as_json)
 
 

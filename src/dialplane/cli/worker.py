@@ -46,7 +46,7 @@ async def _dial(capacity: int, with_parent: bool) -> None:
                 try:
                     await dialling
                 except asyncio.CancelledError:
-                    log.warning("worker.left", calls=ours.calls.in_flight)
+                    log.warning("worker.left", calls=ours.in_flight)
             if leaving is not None:
                 leaving.cancel()
             log.info("worker.stopped", worker_id=str(ours.worker_id))

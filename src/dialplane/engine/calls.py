@@ -1,12 +1,11 @@
-"""Orders that go out and calls in progress of one worker: intent -> guard -> carrier -> events -> ended call."""
+"""Calls in progress of one worker: guarded order -> carrier -> events -> ended call."""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -17,7 +16,6 @@ from dialplane.core.disposition import Disposition
 from dialplane.engine import detecting
 from dialplane.engine.call import Call, last_deadline
 from dialplane.engine.outcomes import EndedCall, refused
-from dialplane.engine.predial import PredialChecks
 from dialplane.errors import (
     CarrierRefused,
     CarrierUnavailable,
@@ -40,18 +38,15 @@ from dialplane.ports import (
     Line,
     Prepares,
     Ringing,
-    Screening,
     TalkBroken,
 )
 from dialplane.store.postgres import Database, rows, sql
-
-LOOK_AHEAD = timedelta(milliseconds=5)  # starts this close together pass the guard in one statement
 
 log = structlog.get_logger()
 
 
 class Calls:
-    """What this worker is about to place and what it has placed. All of it can be found again from the database."""
+    """What this worker has handed to carriers. All of it can be found again from the database."""
 
     def __init__(
         self,
@@ -60,7 +55,6 @@ class Calls:
         worker_id: UUID,
         carriers: Carriers,
         agents: Agents,
-        screening: Screening,
         wake: asyncio.Event,
     ) -> None:
         self._database = database
@@ -69,21 +63,17 @@ class Calls:
         self._carriers = carriers
         self._agents = agents
         self._wake = wake
-        self._orders: list[tuple[datetime, int, Order]] = []
-        self._checks = PredialChecks(database, clock, worker_id, screening, self._release, wake)
-        self._sending = 0
         self._flushing = False
         self._calls: dict[UUID, Call] = {}
         self._changed: set[UUID] = set()
         self._ended: list[EndedCall] = []
-        self._last_starts: dict[str, tuple[datetime, datetime]] = {}  # scope -> when granted, when sent
         self.broken: dict[tuple[int, int], str] = {}  # campaigns whose agent or carrier cannot work, and why
         self.unclear = asyncio.Event()  # a placement whose result nobody knows: the reconciler shall ask
 
     @property
     def in_flight(self) -> int:
-        """Lines this worker uses or is about to use."""
-        return len(self._orders) + self._checks.in_progress + self._sending + len(self._calls)
+        """Lines that are in use."""
+        return len(self._calls)
 
     @property
     def has_ended(self) -> bool:
@@ -94,34 +84,6 @@ class Calls:
     def has_changed(self) -> bool:
         """A call has come further than the database knows."""
         return bool(self._changed)
-
-    @property
-    def next_send_at(self) -> datetime | None:
-        return self._orders[0][0] if self._orders else None
-
-    def add(self, orders: Iterable[Order], ahead: timedelta) -> None:
-        """Orders to send at their instants, by a clock that is `ahead` of the one that set them."""
-        for order in orders:
-            if order.check is None:
-                self._queue(order.send_at + ahead, order)
-            else:
-                self._checks.begin(order, order.send_at + ahead)
-
-    def _queue(self, send_at: datetime, order: Order) -> None:
-        heapq.heappush(self._orders, (send_at, order.attempt_id, order))
-
-    def _release(self, send_at: datetime, order: Order) -> None:
-        self._queue(send_at, order)
-        self._wake.set()
-
-    def take_freed(self) -> set[int]:
-        """Organizations in which a line has become free without a call, since the last time."""
-        return self._checks.take_freed()
-
-    def forget_orders(self) -> None:
-        """Drop what has not been sent: its intents expire, and the contacts go back."""
-        self._orders.clear()
-        self._checks.forget()
 
     def take_ended(self) -> list[EndedCall]:
         """Calls that have come to their end since the last time."""
@@ -179,76 +141,7 @@ class Calls:
             carrier = await self._carriers.get(call.order.organization_id, call.order.carrier_id)
             await carrier.hang_up(call.order.attempt_uuid)
 
-    # --- sending -----------------------------------------------------------------------------------------
-
-    def send_due(self) -> None:
-        """Start sending the orders whose instant has come."""
-        limit = self._clock.now() + LOOK_AHEAD
-        ready: dict[tuple[int, ...], dict[int, tuple[datetime, Order]]] = defaultdict(dict)
-        while self._orders and self._orders[0][0] <= limit:
-            send_at, attempt_id, order = heapq.heappop(self._orders)
-            # An agent that has much to load holds up nobody else's calls.
-            alike = (order.organization_id, order.carrier_id, order.agent_id, order.agent_version)
-            ready[alike][attempt_id] = (send_at, order)
-        for (organization_id, *_), orders in ready.items():
-            self._sending += len(orders)
-            self._clock.spawn(self._send(organization_id, orders))
-
-    async def _send(self, organization_id: int, orders: Mapping[int, tuple[datetime, Order]]) -> None:
-        """Orders of one agent through one carrier."""
-        unsent = len(orders)
-        try:
-            # As long as they are intended: where that takes too long, nothing is sent, and the contacts go back.
-            await self._load_for(order for _, order in orders.values())
-            asked_at = self._clock.monotonic()
-            guarded = await self._guard(organization_id, list(orders))
-            for attempt_id, (send_at, order) in orders.items():
-                if attempt_id in guarded:
-                    allowed_seconds = (order.send_before - guarded[attempt_id]).total_seconds()
-                    call = Call(order, guarded[attempt_id], asked_at + allowed_seconds)
-                    await self._start(call, send_at)
-                self._sending -= 1
-                unsent -= 1
-        finally:
-            self._sending -= unsent
-
-    async def _load_for(self, orders: Iterable[Order]) -> None:
-        """What orders of one agent through one carrier need; who cannot have it is broken."""
-        alike = list(orders)
-        try:
-            await self.load(alike[0])
-        except (Invalid, NotFound) as fault:
-            self.broken |= {(order.organization_id, order.campaign_id): str(fault) for order in alike}
-
-    async def _guard(self, organization_id: int, ids: Sequence[int]) -> dict[int, datetime]:
-        """Attempts that may still go out, with the instant by the database's clock; committed."""
-        async with self._database.connection() as connection:
-            passed = sql.guard(
-                connection,
-                organization_id=organization_id,
-                worker_id=self._worker_id,
-                now=self._clock.instant(),
-                ids=list(ids),
-            )
-            return {row["id"]: row["at"] for row in await rows(passed)}
-
-    async def _start(self, call: Call, send_at: datetime) -> None:
-        """Place one guarded order, no closer to the start before it than the paces allow."""
-        order = call.order
-        while (earliest := self._earliest(order, send_at)) > self._clock.now():
-            await self._clock.sleep_until(earliest)  # and meanwhile another batch may have started a call
-        for scope in order.spacing:
-            self._last_starts[scope] = (order.send_at, self._clock.now())
-        self.place(call)
-
-    def _earliest(self, order: Order, send_at: datetime) -> datetime:
-        """Its granted instant, or later where the start before it was late: the granted distance is kept, no more."""
-        kept = [send_at]
-        for scope, gap in order.spacing.items():
-            if scope in self._last_starts:
-                granted_at, started_at = self._last_starts[scope]
-                kept.append(started_at + min(timedelta(seconds=gap), abs(order.send_at - granted_at)))
-        return max(kept)
+    # --- placing -----------------------------------------------------------------------------------------
 
     async def load(self, order: Order) -> Carrier:
         """The agent too, before anybody's phone rings: an answered call without one is an abandoned call."""

@@ -24,8 +24,8 @@ from dialplane.engine.additions import (
     with_numbers,
 )
 from dialplane.engine.campaigns import Campaigns
-from dialplane.engine.intake import zone_groups
 from dialplane.engine.numbering import read_number
+from dialplane.engine.storing import zone_groups
 from dialplane.errors import Conflict, Invalid, NotFound
 from dialplane.ports import Clock
 from dialplane.store.postgres import Database, Row, rows, sql

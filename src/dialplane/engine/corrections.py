@@ -13,7 +13,7 @@ from dialplane.core.campaign import FINAL, CampaignState
 from dialplane.engine.additions import Checked, LateContact, Rejected, check
 from dialplane.engine.agents import lacking
 from dialplane.engine.campaign_reader import no_campaign
-from dialplane.engine.intake import zone_groups
+from dialplane.engine.storing import zone_groups
 from dialplane.errors import Conflict, Invalid, NotFound
 from dialplane.ports import Clock
 from dialplane.store.postgres import Database, Row, sql

@@ -25,7 +25,10 @@ def read_definition(text: str, where: str) -> Mapping[str, Any]:
 
 
 def write_definition(definition: Mapping[str, Any], *, truths: tuple[str, str] = ("true", "false")) -> str:
-    """As YAML, in the order that it has, and short lists on one line. truths: how YAML's truth values are spelled."""
+    """As YAML, in the order that it has: short lists on one line, texts of several lines as such.
+
+    truths: how YAML's truth values are spelled.
+    """
     import yaml  # noqa: PLC0415  (as above)
 
     class Dumper(yaml.SafeDumper):
@@ -38,7 +41,11 @@ def write_definition(definition: Mapping[str, Any], *, truths: tuple[str, str] =
     def told(dumper: Any, value: bool) -> Any:
         return dumper.represent_scalar("tag:yaml.org,2002:bool", truths[0] if value else truths[1])
 
+    def said(dumper: Any, value: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
     Dumper.add_representer(list, listed)
+    Dumper.add_representer(str, said)
     Dumper.add_representer(bool, told)
     if not definition:
         return ""

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
 
 from dialplane.core.campaign import FAIL_IMPORT, FINAL, CampaignState
-from dialplane.core.intake import Columns, NewContact, Reject, Row, decide, duplicate, missing_columns
-from dialplane.core.window import known_zone
+from dialplane.core.intake import Columns, Reject, missing_columns
+from dialplane.engine.batches import batches, one_ahead
 from dialplane.engine.contact_file import Table, open_table
 from dialplane.engine.jobs import IMPORT, enqueue
-from dialplane.engine.numbering import read_number
 from dialplane.engine.preview import Preview, preview
 from dialplane.engine.screening import Screening, screen
+from dialplane.engine.storing import Storing
 from dialplane.errors import Conflict, Invalid, NotFound
 from dialplane.ports import Clock, Files
 from dialplane.store.postgres import Connection, Database, rows, sql
 from dialplane.store.turn import open_command
 
-BATCH_ROWS = 5000
-GROWTH = (
-    1,
-    50_000,
-    500_000,
-)  # rows of a file after which the server looks at the table, if it does not know of as many
+# Rows of a file after which the server looks at the table, if it does not know of as many.
+GROWTH = (1, 50_000, 500_000)
 REJECTS_PAGE = 1000
 CHUNK_BYTES = 1 << 20
-TO_JSON = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder for each row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,13 +154,22 @@ class Intake:
         names = list(dict.fromkeys([*campaign["variable_names"], *(name for _, name in columns.variables)]))
         async with self._database.connection() as connection:
             await sql.name_variables(connection, campaign_id=campaign_id, variable_names=names, **self._of)
-        batches = _batches(table.rows, columns, file["default_region"], required, after=file["rows_read"])
+        found = batches(table.rows, columns, file["default_region"], required, after=file["rows_read"])
         salt = f"{campaign['uuid']}/{file['id']}"  # a number that a contact of another file had may come again
-        batch = _Batch(self._of, campaign_id, salt, file["id"], file["sequence_base"], columns)
+        storing = Storing(
+            database=self._database,
+            clock=self._clock,
+            organization_id=self._organization_id,
+            campaign_id=campaign_id,
+            file_id=file["id"],
+            salt=salt,
+            sequence_base=file["sequence_base"],
+            columns=columns,
+        )
         growth = list(GROWTH)
-        async with aclosing(_one_ahead(batches)) as ahead:
+        async with aclosing(one_ahead(found)) as ahead:
             async for decided in ahead:
-                rejects = await self._write(batch, decided)
+                rejects = await storing.write(decided)
                 on_progress(decided.last_row)
                 if growth and decided.last_row >= growth[0]:
                     await self._look_at_table(growth.pop(0))
@@ -208,78 +210,6 @@ class Intake:
                 await turn.take_back(campaign_id=campaign_id)
                 await turn.log(campaign_id, "campaign.failed", f"failed: {reason}", level="error")
             await sql.wake(turn.connection, now=turn.now, **self._of)
-
-    async def _write(self, batch: _Batch, decided: _Decided) -> list[Reject]:
-        """One batch in one transaction: contacts, rejects, and how far the file has been read."""
-        async with self._database.transaction() as connection:
-            if (read := await sql.lock_file(connection, file_id=batch.file_id, **self._of)) is None:
-                raise Conflict("another process has finished this import")
-            fresh = [contact for contact in decided.contacts if contact.row_number > read]
-            rejects = [reject for reject in decided.rejects if reject.row_number > read]
-            added = await self._add_contacts(connection, batch, fresh)
-            rejects += await self._duplicates(connection, batch, [c for c in fresh if c.row_number not in added])
-            rejects.sort(key=lambda reject: reject.row_number)
-            await self._add_rejects(connection, batch, rejects)
-            await sql.checkpoint_file(
-                connection,
-                file_id=batch.file_id,
-                rows_read=max(read, decided.last_row),
-                contacts=len(added),
-                rejects=len(rejects),
-                **self._of,
-            )
-        return rejects
-
-    async def _add_contacts(self, connection: Connection, batch: _Batch, contacts: Sequence[NewContact]) -> set[int]:
-        """Rows that became contacts; the others have the number of an earlier row."""
-        groups = batch.groups
-        if new := {contact.zones for contact in contacts} - groups.keys():
-            groups |= (found := await zone_groups(connection, self._organization_id, new))
-            await sql.add_cursors(
-                connection, campaign_id=batch.campaign_id, zone_group_ids=sorted(found.values()), **self._of
-            )
-        added = sql.add_contacts(
-            connection,
-            campaign_id=batch.campaign_id,
-            campaign_uuid=batch.campaign_uuid,
-            file_id=batch.file_id,
-            sequence_base=batch.sequence_base,
-            now=self._clock.now(),
-            row_numbers=[contact.row_number for contact in contacts],
-            to_numbers=[contact.to_number for contact in contacts],
-            external_ids=[contact.external_id for contact in contacts],
-            priorities=[contact.priority for contact in contacts],
-            zone_group_ids=[groups[contact.zones] for contact in contacts],
-            variables=[TO_JSON(contact.variables) for contact in contacts],
-            **self._of,
-        )
-        return {row["row_number"] for row in await rows(added)}
-
-    async def _duplicates(self, connection: Connection, batch: _Batch, contacts: Sequence[NewContact]) -> list[Reject]:
-        if not contacts:
-            return []
-        numbers = [contact.to_number for contact in contacts]
-        found = sql.first_rows(
-            connection, campaign_id=batch.campaign_id, file_id=batch.file_id, to_numbers=numbers, **self._of
-        )
-        first = {row["to_number"]: row["row_number"] for row in await rows(found)}
-        field = batch.columns.names[batch.columns.phone]
-        return [
-            duplicate(contact.row_number, field, contact.to_number, first[contact.to_number]) for contact in contacts
-        ]
-
-    async def _add_rejects(self, connection: Connection, batch: _Batch, rejects: Sequence[Reject]) -> None:
-        if rejects:
-            await sql.add_rejects(
-                connection,
-                file_id=batch.file_id,
-                row_numbers=[reject.row_number for reject in rejects],
-                fields=[_storable(reject.field) for reject in rejects],
-                vals=[_storable(reject.value) for reject in rejects],
-                reasons=[_storable(reject.reason) for reject in rejects],
-                fixes=[reject.fix for reject in rejects],
-                **self._of,
-            )
 
     async def _seal(self, file_id: int, variable_names: list[str], sheet: str | None) -> Imported:
         """Under the organization's lock: from here on its contacts can be claimed. sheet: of a workbook."""
@@ -354,72 +284,6 @@ async def attach(
         raise NotFound(f"there is no campaign {campaign_id}")
 
 
-async def zone_groups(
-    connection: Connection, organization_id: int, zones: set[tuple[str, ...]]
-) -> dict[tuple[str, ...], int]:
-    """Ids of the groups of these candidate zones; new ones are made."""
-    texts = sorted("|".join(group) for group in zones)
-    await sql.add_zone_groups(connection, organization_id=organization_id, zones=texts)
-    found = await rows(sql.find_zone_groups(connection, organization_id=organization_id, zones=texts))
-    return {tuple(row["zones"].split("|")) if row["zones"] else (): row["id"] for row in found}
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """What all batches of one import share. groups: those of zones that have their cursors already."""
-
-    of: dict[str, Any]
-    campaign_id: int
-    campaign_uuid: str
-    file_id: int
-    sequence_base: int
-    columns: Columns
-    groups: dict[tuple[str, ...], int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    contacts: list[NewContact]
-    rejects: list[Reject]
-    last_row: int
-
-
-def _batches(
-    found: Iterator[Row], columns: Columns, default_region: str | None, required: frozenset[str], *, after: int
-) -> Iterator[_Decided]:
-    """Rows after the row numbered `after`, decided, some thousand at a time."""
-    decided = _Decided([], [], after)
-    for count, row in enumerate((row for row in found if row.number > after), start=1):
-        verdict = decide(
-            row,
-            columns,
-            read_number=read_number,
-            default_region=default_region,
-            known_zone=known_zone,
-            required=required,
-        )
-        if isinstance(verdict, NewContact):
-            decided.contacts.append(verdict)
-        elif verdict is not None:
-            decided.rejects.append(verdict)
-        decided = _Decided(decided.contacts, decided.rejects, row.number)
-        if count % BATCH_ROWS == 0:
-            yield decided
-            decided = _Decided([], [], row.number)
-    yield decided
-
-
-async def _one_ahead(batches: Iterator[_Decided]) -> AsyncGenerator[_Decided, None]:
-    """One batch is decided, in a thread, while the one before it is written."""
-    coming = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
-    try:
-        while (decided := await coming) is not None:
-            coming = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
-            yield decided
-    finally:
-        await asyncio.wait([coming])  # nothing ends a thread before it is done
-
-
 def _refused(name: str, reject: Reject) -> Invalid:
     return Invalid(
         f"{name}, row {reject.row_number}, {reject.field or 'whole row'}: {reject.reason}; {reject.fix}. "
@@ -450,7 +314,3 @@ def _opened(path: Path) -> Iterator[Iterator[bytes]]:
         raise Invalid(f"{path} is a folder: name a CSV file in it") from None
     except PermissionError:
         raise Invalid(f"{path} cannot be read: its permissions do not let you") from None
-
-
-def _storable(text: str) -> str:
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

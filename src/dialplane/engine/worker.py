@@ -14,9 +14,10 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from dialplane.engine.calls import LOOK_AHEAD, Calls
+from dialplane.engine.calls import Calls
 from dialplane.engine.campaigns import Campaigns
 from dialplane.engine.dispatcher import Dispatcher, TurnResult
+from dialplane.engine.orders import LOOK_AHEAD, Orders
 from dialplane.engine.outcomes import EndedCall, Fault
 from dialplane.engine.reconciler import Reconciler
 from dialplane.engine.speakers import Speakers
@@ -84,7 +85,8 @@ class Worker:
         self._finished = finished
         self._wake = asyncio.Event()
         self._stopping = False
-        self.calls = Calls(database, clock, self.worker_id, carriers, agents, screening, self._wake)
+        self.calls = Calls(database, clock, self.worker_id, carriers, agents, self._wake)
+        self.orders = Orders(database, clock, self.worker_id, self.calls, screening, self._wake)
         only_campaign = only.campaign_id if only else None
         self._dispatcher = Dispatcher(database, clock, self.worker_id, only_campaign=only_campaign)
         self._reconciler = Reconciler(database, clock, self.worker_id, self.calls)
@@ -100,10 +102,15 @@ class Worker:
         self._settled = 0  # calls, by this worker
         self._growth = list(GROWTH)
 
+    @property
+    def in_flight(self) -> int:
+        """Lines this worker uses or is about to use."""
+        return self.orders.in_flight + self.calls.in_flight
+
     def stop(self) -> None:
         """Start nothing more; `run` returns once the calls in progress have ended and are settled."""
         self._stopping = True
-        self.calls.forget_orders()
+        self.orders.forget()
         self._wake.set()
 
     def look(self) -> None:
@@ -141,7 +148,7 @@ class Worker:
             return False  # the step that follows meets the same fault and recovers
 
     def _idle(self) -> bool:
-        return not self.calls.in_flight and not self.calls.has_ended and not any(self._unsettled.values())
+        return not self.in_flight and not self.calls.has_ended and not any(self._unsettled.values())
 
     async def _step(self) -> None:
         await self._beat()
@@ -158,7 +165,7 @@ class Worker:
         await self._fail_broken()
         for organization_id in await self._organizations():
             await self._turn_safely(organization_id)
-        self.calls.send_due()
+        self.orders.send_due()
         self._start_reconciling()
 
     def _pause_after(self, ended: Sequence[EndedCall]) -> timedelta:
@@ -176,7 +183,7 @@ class Worker:
         now = self._clock.now()
         wanted = [organization_id for organization_id, ended in self._unsettled.items() if ended]
         wanted += [organization_id for organization_id, at in self._turn_at.items() if at <= now]
-        wanted += self.calls.take_freed()
+        wanted += self.orders.take_freed()
         if self._room() > 0 and self._poll_at is not None and self._poll_at <= now:
             wanted += await self._poll()
             self._poll_at = None if self._clock.virtual else now + IDLE_POLL  # virtual time has no other process in it
@@ -190,7 +197,7 @@ class Worker:
             return [row["id"] for row in await rows(due)]
 
     def _room(self) -> int:
-        return 0 if self._stopping else max(0, self._capacity - self.calls.in_flight)
+        return 0 if self._stopping else max(0, self._capacity - self.in_flight)
 
     async def _turn_safely(self, organization_id: int) -> None:
         """A defect in one organization's data must not stop the dialling of the others."""
@@ -241,7 +248,7 @@ class Worker:
             REFILL.observe(max(0.0, (now - call.outcome.ended_at).total_seconds()))
 
     def _plan_next(self, organization_id: int, result: TurnResult) -> None:
-        self.calls.add(result.orders, result.ahead)
+        self.orders.add(result.orders, result.ahead)
         self._turn_at.pop(organization_id, None)
         if result.next_at is not None and self._room() > 0:
             self._turn_at[organization_id] = result.next_at + result.ahead
@@ -338,7 +345,7 @@ class Worker:
             instants.append(self._settle_at)
         if self.calls.has_changed:
             instants.append(self._mark_at)
-        send_at = self.calls.next_send_at
+        send_at = self.orders.next_send_at
         if send_at is not None:
             instants.append(send_at - LOOK_AHEAD)
         instants += [

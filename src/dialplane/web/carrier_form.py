@@ -37,7 +37,6 @@ class Field:
         return [(each, each) for each in self.options]
 
 
-KEPT = "As it stands, the stored one is kept."
 SIP_FIELDS = (
     Field(name="host", label="Host", hint="Name or address of the trunk, such as sip.example.org.", required=True),
     Field(
@@ -46,7 +45,7 @@ SIP_FIELDS = (
     Field(name="transport", label="Transport", options=TRANSPORTS),
     Field(name="number_format", label="Numbers are written", options=FORMATS),
     Field(name="user", label="User", hint="Empty: the trunk knows us by our address."),
-    Field(name="password", label="Password", hint=KEPT, secret=True),
+    Field(name="password", label="Password", hint="Empty: the trunk asks for none.", secret=True),
     Field(name="from_user", label="From", hint="Empty: the number that the call comes from."),
     Field(name="outbound_proxy", label="Outbound proxy", hint="Such as sbc.example:5060;transport=tcp. Empty: none."),
     Field(
@@ -56,32 +55,42 @@ SIP_FIELDS = (
 )  # fmt: skip
 MACHINES = Field(
     name="machine_detection", label="Listen for machines", flag=True,
-    hint="Beside the conversation. A machine that is found is hung up on. It has a price.",
+    hint="By the carrier, which has a price for it. A machine is hung up on, unless the campaign says otherwise.",
 )  # fmt: skip
 FIELDS: Mapping[str, tuple[Field, ...]] = {
     SIP: SIP_FIELDS,
     TWILIO: (
         Field(name="account_sid", label="Account SID", hint="AC…, on the first page of the console.", required=True),
-        Field(name="auth_token", label="Auth token", hint=KEPT, secret=True),
+        Field(
+            name="auth_token",
+            label="Auth token",
+            hint="Of the account: also with an API key.",
+            secret=True,
+            required=True,
+        ),
         Field(name="api_key", label="API key", hint="Empty: the account itself, with its token."),
-        Field(name="api_secret", label="Secret of the API key", hint=KEPT, secret=True),
+        Field(name="api_secret", label="Secret of the API key", hint="Empty: as above.", secret=True),
         MACHINES,
     ),
     TELNYX: (
-        Field(name="api_key", label="API key", hint=KEPT, secret=True),
+        Field(name="api_key", label="API key", hint="KEY…, in the portal under API Keys.", secret=True, required=True),
         Field(
             name="connection_id",
             label="Voice API application",
             hint="Its id, in the portal under Voice.",
             required=True,
         ),
-        Field(name="webhook_public_key", label="Public key", hint="In the portal under Keys & Credentials."),
+        Field(
+            name="webhook_public_key",
+            label="Public key",
+            hint="In the portal under Keys & Credentials. Without it no call is placed.",
+        ),
         MACHINES,
     ),
     ARI: (
         Field(name="url", label="Address", hint="Of http.conf, such as http://10.0.0.5:8088.", required=True),
         Field(name="user", label="User", hint="Of ari.conf.", required=True),
-        Field(name="password", label="Password", hint=KEPT, secret=True),
+        Field(name="password", label="Password", hint="Of ari.conf.", secret=True, required=True),
         Field(name="endpoint", label="Endpoint", hint="What is dialled: PJSIP/{number}@trunk.", required=True),
         Field(name="number_format", label="Numbers are written", options=FORMATS),
         Field(name="transfer_context", label="Context for transfers", hint="Of the dialplan. Empty: there are none."),

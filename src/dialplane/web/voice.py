@@ -5,8 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
-from dialplane.engine.definitions import read_definition, write_definition
+from dialplane.engine.definitions import read_definition
 from dialplane.errors import DialplaneError
+from dialplane.providers import PIPELINE
+from dialplane.web.agents import written
 from dialplane.web.forms import TypedText
 from dialplane.web.route import PageRoute
 from dialplane.web.visit import Owning, Visit
@@ -23,7 +25,7 @@ router = APIRouter(route_class=PageRoute, prefix="/settings/voice")
 @router.get("")
 async def show_voice_services(visit: Owning) -> HTMLResponse:
     services = await visit.app.voice.get()
-    return _form(visit, EXAMPLE if services is None else write_definition(services), are_set=services is not None)
+    return _form(visit, EXAMPLE if services is None else written(PIPELINE, services), are_set=services is not None)
 
 
 @router.post("")

@@ -15,7 +15,8 @@ from dialplane.api.contracts.dialnexa.campaign_shapes import FIRST_YEAR, LAST_YE
 from dialplane.api.contracts.dialnexa.shapes import TextId, WrittenInstant
 from dialplane.api.shapes import Tolerant
 from dialplane.core.campaign import Policies
-from dialplane.core.window import CONTACT, CallingWindow, Slot
+from dialplane.core.slot import Slot
+from dialplane.core.window import CONTACT, CallingWindow
 
 MOST_TITLE = 35
 MOST_VERSION = 2**31 - 1

@@ -17,8 +17,9 @@ from dialplane.core.machines import MOST_CHARACTERS as MOST_MESSAGE_CHARACTERS
 from dialplane.core.machines import MachineDetection, OnMachine, OnScreening
 from dialplane.core.recording import ANNOUNCEMENT, MOST_CHARACTERS, Recording, RecordingMode
 from dialplane.core.retry import MAX_DELAY_SECONDS, RetryPolicy
+from dialplane.core.slot import Slot
 from dialplane.core.splitting import HIGHEST_VERSION, MOST_WEIGHT, AgentSplit
-from dialplane.core.window import CONTACT, CallingWindow, Slot, known_zone
+from dialplane.core.window import CONTACT, CallingWindow, known_zone
 from dialplane.errors import Invalid
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

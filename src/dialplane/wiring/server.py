@@ -1,14 +1,13 @@
-"""Settings -> store, carriers, agents, engine: the only module that knows every class."""
+"""What all organizations share, made once; the application of each; the work in the background."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,19 +15,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from dialplane.agents.hosts import Hosts
-from dialplane.agents.scripted import DEFAULT_DEFINITION
 from dialplane.carriers.callbacks import Callbacks
-from dialplane.carriers.simulated import (
-    campaigns_with_logs,
-    delete_logs,
-    delete_run,
-    log_path,
-)
-from dialplane.clocks import RealClock, VirtualClock
+from dialplane.carriers.simulated import campaigns_with_logs, delete_logs, delete_run
 from dialplane.config import Settings
-from dialplane.core.campaign import CampaignState
 from dialplane.core.retention import Retention
-from dialplane.engine import agents, catalog
+from dialplane.engine import catalog
 from dialplane.engine.adapters import OpenCarriers
 from dialplane.engine.agent_secrets import AgentSecrets
 from dialplane.engine.agents import Library
@@ -36,16 +27,15 @@ from dialplane.engine.attempts import Attempts
 from dialplane.engine.call_book import CallBook
 from dialplane.engine.caller_numbers import CallerNumbers
 from dialplane.engine.campaigns import Campaigns
-from dialplane.engine.carriers import CarrierRecord, load_carrier
+from dialplane.engine.carriers import CarrierRecord
 from dialplane.engine.contact_book import ContactBook
 from dialplane.engine.contacts import Contacts
 from dialplane.engine.corrections import Corrections
 from dialplane.engine.deliveries import Deliveries
 from dialplane.engine.directory import Directory
 from dialplane.engine.explain import Explanations
-from dialplane.engine.forecast import Forecast, Forecaster
 from dialplane.engine.forecasts import Forecasts, made_apart
-from dialplane.engine.intake import Imported, Intake
+from dialplane.engine.intake import Intake
 from dialplane.engine.jobs import FORECAST, IMPORT, JobQueue, Jobs, install
 from dialplane.engine.keys import ensure_key
 from dialplane.engine.mending import Mending
@@ -62,16 +52,9 @@ from dialplane.engine.timeline import Timelines
 from dialplane.engine.uploads import Uploads
 from dialplane.engine.voice_services import VoiceServices
 from dialplane.engine.webhooks import Webhooks
-from dialplane.engine.worker import Only, Worker
-from dialplane.errors import Conflict, EnvironmentFault, Invalid, NotFound
+from dialplane.errors import EnvironmentFault, Invalid
 from dialplane.files import open_files
-from dialplane.ports import (
-    Carrier,
-    Clock,
-    Files,
-    MessageFormat,
-    Screening,
-)
+from dialplane.ports import Carrier, Clock, MessageFormat
 from dialplane.providers import (
     SIMULATED,
     LoadedAgents,
@@ -83,158 +66,16 @@ from dialplane.providers import (
     read_voice,
 )
 from dialplane.secrets import Secrets
-from dialplane.store.embedded import attach, describe, limit_logs
+from dialplane.store.embedded import describe, limit_logs
 from dialplane.store.postgres import Database, sql
+from dialplane.wiring.app import App
 
 if TYPE_CHECKING:
     from dialplane.webhooks import HttpScreening, HttpSender
 
 log = structlog.get_logger()
 
-RESCUE_DELAY = timedelta(minutes=10)  # by then an import that somebody waits for is over
 TIDY_SECONDS = 3600.0
-EXAMPLE_NUMBER = "+15005550100"  # what the simulated carrier calls from
-
-
-@dataclass(frozen=True, kw_only=True)
-class App:
-    """Everything that a door needs, for one organization."""
-
-    settings: Settings
-    database: Database
-    clock: Clock
-    organization_id: int
-    campaigns: Campaigns
-    contacts: Contacts
-    contact_book: ContactBook
-    files: Files
-    uploads: Uploads
-    intake: Intake
-    reports: Reports
-    attempts: Attempts
-    jobs: JobQueue
-    carriers: OpenCarriers
-    callbacks: Callbacks | None
-    telephony: Telephony
-    caller_numbers: CallerNumbers
-    single_calls: SingleCalls
-    agents: LoadedAgents
-    speakers: Speakers
-    screening: Screening
-    logs: Path  # of the simulated carrier
-    library: Library
-    sounds: Sounds
-    voice: VoiceServices
-    directory: Directory
-    corrections: Corrections
-    call_book: CallBook
-    explanations: Explanations
-    forecasts: Forecasts
-    results: Results
-    mending: Mending
-    timelines: Timelines
-
-    def worker(
-        self,
-        *,
-        capacity: int = 500,
-        campaign_id: int | None = None,
-        finished: Callable[[], Awaitable[bool]] | None = None,
-    ) -> Worker:
-        """A worker of this process, for all organizations or for one campaign."""
-        only = None if campaign_id is None else Only(self.organization_id, campaign_id)
-        worker = Worker(
-            self.database,
-            self.clock,
-            self.carriers,
-            self.agents,
-            self.screening,
-            capacity=capacity,
-            only=only,
-            finished=finished,
-            address=self.callbacks.address if self.callbacks is not None else None,
-        )
-        self.carriers.listen(worker.calls.receive)
-        return worker
-
-    async def forecast(self, campaign_id: int) -> Forecast:
-        """What a campaign comes to; of an application on the virtual clock, which is at its end then."""
-        forecaster = Forecaster(
-            self.database, self.clock, self.organization_id, self.campaigns, self.explanations, campaign_id
-        )
-        return await forecaster.run(self.worker(campaign_id=campaign_id, finished=forecaster.finished))
-
-    async def add_agent(self, definition: Mapping[str, Any] | None) -> int:
-        """The id of an agent with this definition, the example agent without one. Raises Invalid."""
-        reading = await self.library.checked(DEFAULT_DEFINITION if definition is None else definition)
-        name = str(reading.definition.get("name") or "unnamed agent")
-        return await agents.ensure_agent(self.database, name, reading, self.library.secrets)
-
-    async def add_carrier(self, description: Mapping[str, Any] | None) -> int:
-        """The id of a carrier with this description (`provider`, `name`, `numbers` and the provider's own fields).
-
-        Without one: the simulated carrier. Raises Invalid.
-        """
-        settings = dict(description or {})
-        provider = str(settings.pop("provider", SIMULATED))
-        name = str(settings.pop("name", provider))
-        numbers = settings.pop("numbers", None) or ([EXAMPLE_NUMBER] if provider == SIMULATED else [])
-        carrier_limits(provider, settings)  # nothing is made that could place no call
-        return await self.telephony.ensure(name, provider, settings, [str(number) for number in numbers])
-
-    async def import_contacts(self, campaign_id: int) -> None:
-        """Import what is left of the campaign's file; one that cannot be read fails the campaign."""
-        required = await self.columns_of(campaign_id)
-        try:
-            await self.intake.run(campaign_id, required)
-        except (Invalid, NotFound) as fault:
-            await self.intake.give_up(campaign_id, str(fault))
-
-    async def import_now(self, campaign_id: int, path: Path, default_region: str | None) -> Imported:
-        """Import a file and wait for it. Raises Conflict while another one is being imported, Invalid."""
-        required = await self.columns_of(campaign_id)
-        # Should this process die on the way, a job goes on; one that finds nothing to do does nothing.
-        await self.jobs.enqueue_import(campaign_id, delay=RESCUE_DELAY)
-        await self.intake.store(campaign_id, path, default_region)
-        done = await self.intake.run(campaign_id, required)
-        if done is None:
-            raise Conflict("another process has finished this import")
-        return done
-
-    async def start(self, campaign_id: int) -> None:
-        """Begin to call; one that is paused goes on. As `Campaigns.start` and `resume`."""
-        campaign = await self.campaigns.get(campaign_id)
-        if campaign.state is CampaignState.PAUSED:
-            await self.campaigns.resume(campaign_id)
-        else:
-            await self.campaigns.start(campaign_id)
-        if campaign.importing is not None and not campaign.source:
-            await self.jobs.enqueue_import(campaign_id)  # begun by a command, which may be gone
-
-    async def discard(self, campaign_id: int) -> None:
-        """Delete a draft, its contacts and the copies of its files. Raises NotFound, InvalidTransition."""
-        for key in await self.campaigns.discard(campaign_id):
-            await asyncio.to_thread(self.files.delete, key)
-
-    async def columns_of(self, campaign_id: int) -> frozenset[str]:
-        """Variables that the agent of a campaign uses. Raises NotFound, Invalid."""
-        return await self.speakers.columns_of(await self.campaigns.get(campaign_id))
-
-    async def carrier_log(self, campaign_id: int) -> Path | None:
-        """Where the simulated carrier keeps its log of this campaign; None for a carrier that has none here."""
-        campaign = await self.campaigns.get(campaign_id)
-        record = await load_carrier(self.database, self.organization_id, campaign.carrier_id)
-        if record.provider != SIMULATED:
-            return None
-        return log_path(self.logs, campaign.carrier_id, campaign_id)
-
-    async def virtual_schema(self, campaign_id: int) -> str | None:
-        """Where a run on the virtual clock lives; None for any other campaign."""
-        async with self.database.connection() as connection:
-            found: str | None = await sql.virtual_schema(
-                connection, organization_id=self.organization_id, campaign_id=campaign_id
-            )
-        return found
 
 
 class Server:
@@ -450,65 +291,6 @@ class Server:
             return await made_apart(command, stopping)
 
         await self.of(job["organization_id"]).forecasts.carry_out(job["campaign_id"], make)
-
-
-@asynccontextmanager
-async def open_server(
-    settings: Settings,
-    *,
-    schema: str | None = None,
-    virtual_start: datetime | None = None,
-    on_wait: Callable[[str], None] | None = None,
-    max_connections: int = 8,
-    as_it_is: bool = False,
-) -> AsyncIterator[Server]:
-    """All organizations, attached to their database. Raises EnvironmentFault, Invalid.
-
-    virtual_start: run on the virtual clock from that instant on, in `schema`, which live workers never see.
-    as_it_is: for who only reads: the database is not migrated, and an embedded one may be of an older major version.
-    """
-    clock: Clock = RealClock() if virtual_start is None else VirtualClock(virtual_start)
-    async with AsyncExitStack() as stack:
-        arguments: Mapping[str, Any]
-        recover: Callable[[], None] | None = None
-        if settings.database_url is not None:
-            arguments = {"dsn": settings.database_url}
-        else:
-            attachment = await asyncio.to_thread(attach, settings.home, on_wait=on_wait, as_it_is=as_it_is)
-            stack.push_async_callback(asyncio.to_thread, attachment.leave)
-            arguments, recover = attachment.connect_arguments, attachment.ensure_running
-        database = await Database.open(
-            arguments,
-            schema=schema,
-            durable=virtual_start is None,
-            recover=recover,
-            max_connections=max_connections,
-            pooler=settings.database_pooler,
-            as_it_is=as_it_is,
-        )
-        stack.push_async_callback(database.close)
-        logs = settings.carrier_logs if schema is None else settings.carrier_logs / schema
-        server = Server(settings, database, clock, logs)
-        stack.push_async_callback(server.close)
-        yield server
-
-
-@asynccontextmanager
-async def open_app(
-    settings: Settings,
-    *,
-    schema: str | None = None,
-    virtual_start: datetime | None = None,
-    on_wait: Callable[[str], None] | None = None,
-) -> AsyncIterator[App]:
-    """The same for the default organization alone."""
-    async with open_server(settings, schema=schema, virtual_start=virtual_start, on_wait=on_wait) as server:
-        yield server.of(await catalog.ensure_organization(server.database))
-
-
-def assemble(settings: Settings, database: Database, clock: Clock, organization_id: int, logs: Path) -> App:
-    """The application of one organization on a database that is open; its carriers are the caller's to close."""
-    return Server(settings, database, clock, logs).of(organization_id)
 
 
 def folders(settings: Settings) -> list[Path]:
