@@ -37,6 +37,13 @@ def test_its_texts_name_the_columns_that_contacts_need_and_its_fields_those_of_t
     assert reading.fields == ("visits", "note")
 
 
+def test_a_word_for_the_call_and_a_summary_are_columns_of_the_report_where_they_are_asked_for() -> None:
+    asked = {**LEAST, "disposition": ["booked", "lost"], "summary": True}
+
+    assert read_agent(asked).fields == ("label", "summary")
+    assert read_agent({**asked, "fields": {"summary": "In their words."}}).fields == ("summary", "label")
+
+
 def test_fields_may_be_one_schema_of_an_object() -> None:
     schema = {"type": "object", "properties": {"visits": {"type": "integer"}}}
 
@@ -51,6 +58,7 @@ def test_fields_may_be_one_schema_of_an_object() -> None:
         ({"greating": "Hello"}, "unknown field 'greating'; did you mean 'greeting'?"),
         ({"llm": {"model": "m"}}, "llm.service: must not be empty"),
         ({"llm": {"service": "open_ai"}}, "llm.service: there is no llm service 'open_ai'; did you mean openai"),
+        ({"llm": {"service": "openai", "base_url": "localhost:8000"}}, "llm.base_url: must look like https://"),
         ({"stt": {"service": "flite"}}, "stt.service: there is no stt service 'flite'"),
         ({"tts": {"service": "flite", "timeout_seconds": 0}}, "tts.timeout_seconds: must lie between 0.5 and 60"),
         ({"tools": [{"name": "a"}]}, "tools 1.description: is missing"),

@@ -375,7 +375,7 @@ async def test_the_agents_calls_take_no_lines_and_are_no_attempts(database: Data
         ({"codecs": ["opus"]}, "agent, codecs: must have pcmu, pcma alone, not 'opus'"),
         ({"answer_seconds": 600}, "agent, answer_seconds: must lie between 1 and 60 seconds"),
         ({"local_address": "lo"}, "agent, local_address: must be an address of this machine"),
-        ({"adress": "lo"}, "agent, it: unknown field 'adress'; did you mean"),
+        ({"adress": "lo"}, "agent: unknown field 'adress'; did you mean"),
     ],
 )
 def test_a_definition_that_cannot_work_is_refused_with_its_fix(given: dict[str, Any], complaint: str) -> None:

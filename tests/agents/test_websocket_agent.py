@@ -459,7 +459,7 @@ async def test_a_server_that_does_not_listen_or_not_answer_has_failed() -> None:
         ({"account_sid": "7"}, "agent, account_sid: must be such as AC"),
         ({"fields": ["a b"]}, "agent, fields 1: a name must be of letters"),
         ({"first_audio_seconds": 0}, "agent, first_audio_seconds: must lie between 1 and 60 seconds, not 0"),
-        ({"conect_seconds": 3}, "agent, it: unknown field 'conect_seconds'; did you mean 'connect_seconds'?"),
+        ({"conect_seconds": 3}, "agent: unknown field 'conect_seconds'; did you mean 'connect_seconds'?"),
     ],
 )
 def test_a_definition_that_cannot_work_is_refused_with_its_fix(given: dict[str, Any], complaint: str) -> None:

@@ -10,23 +10,21 @@ import base64
 import itertools
 import json
 import xml.etree.ElementTree as Xml
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
-import uvicorn
 import websockets
-from starlette.applications import Starlette
+from network import Mouth, Network, served
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 from twilio.request_validator import RequestValidator
 
 from dialplane.carriers.callbacks import Callback, Callbacks, bring, connect
@@ -36,7 +34,6 @@ SPEC = json.loads(Path(__file__).with_name("twilio_openapi.json").read_text(enco
 ACCOUNT, TOKEN = "AC" + "0" * 32, "a0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5"
 PUBLIC_URL = "https://calls.example.org"
 SILENCE = b"\xff" * 160  # 20 ms
-QUIET_SECONDS = 0.4  # after which whoever is called takes it that they may speak
 OVER = ("completed", "busy", "failed", "no-answer", "canceled")
 # What a number comes to, by its last two digits.
 BUSY, NEVER, MACHINE, WRONG, DECLINED, SPAM, ANSWERS = "01", "02", "03", "04", "05", "07", "06"
@@ -127,39 +124,31 @@ class CloudCall:
     told: list[tuple[str, Any, Any]] = field(default_factory=list)
     waits: list[tuple[str, Any, Any]] = field(default_factory=list)  # to be told
 
+    @property
+    def number(self) -> str:
+        return self.one("To")
+
+    @property
+    def spoken(self) -> int:
+        return len(self.heard)
+
     def one(self, name: str) -> str:
         (value,) = self.form[name]
         return value
 
 
 @dataclass
-class Cloud:
-    """says: of whoever answers, μ-law, once the agent has fallen silent. presses: a key, while the agent speaks.
+class Cloud(Network):
+    """twice: what was told first comes once more at the end as well."""
 
-    hangs_up_after: seconds from the answer. keeps: kinds of callbacks that get lost. twice: all come twice, and what
-    was told first once more at the end. backwards: what is told of a call waits for its end, and comes after it.
-    """
+    silence = SILENCE
 
-    url: str = ""
     door: Door | None = None
-    says: bytes = b""
-    presses: str = ""
-    hangs_up_after: float | None = None
-    loses: tuple[str, ...] = ()
-    twice: bool = False
-    backwards: bool = False
-    revoked: bool = False
-    rings_for: float = 0.05
     latency: float = 0.0  # from what we send until it is heard
     answers_after: float = 0.0  # that it has taken a call
     opens_streams: bool = True
     retry_after: str = ""
-    calls: dict[str, CloudCall] = field(default_factory=dict)
-    requests: list[tuple[str, str, Mapping[str, list[str]]]] = field(default_factory=list)
     told: list[tuple[str, Any, Any]] = field(default_factory=list)  # url, signature, body
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    http: Any = None
-    serving: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self._validator = RequestValidator(TOKEN)
@@ -171,16 +160,6 @@ class Cloud:
             "provider": "twilio", "account_sid": ACCOUNT, "auth_token": TOKEN, "api_url": self.url, "cps": None,
             "slow_start": False, "hearing": {"silence_seconds": 2},
         }  # fmt: skip
-
-    def call_to(self, number: str) -> CloudCall:
-        (call,) = [call for call in self.calls.values() if call.one("To") == number]
-        return call
-
-    async def stop(self) -> None:
-        """From now on nobody is at its address."""
-        assert self.serving is not None
-        self.http.should_exit = True
-        await self.serving
 
     # --- its API ---------------------------------------------------------------------------------------------
 
@@ -220,7 +199,7 @@ class Cloud:
         if ending == BREAKS:
             return JSONResponse({"code": 20500, "message": "Internal Server Error", "status": 500}, 500)
         if ending == SILENT:
-            await asyncio.sleep(30)
+            await self.closing.wait()
         await asyncio.sleep(self.answers_after)
         return JSONResponse(shown(call), 201)
 
@@ -235,14 +214,10 @@ class Cloud:
             return await self._over(call, "failed", 608)
         call.status = "ringing"
         await self.tell(call, "ringing")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.rings_for if ending != NEVER else 60):
-                await call.wanted_over.wait()
-            return await self._over(call, "canceled", 487)
+        if not await self.is_taken(call, never=ending == NEVER):
+            return await self._over(call, "canceled" if call.wanted_over.is_set() else "no-answer", 487)
         if ending in (BUSY, DECLINED):
             return await self._over(call, "busy", 486 if ending == BUSY else 603)
-        if ending == NEVER:
-            return await self._over(call, "no-answer", 487)
         call.status, call.answered_at = "in-progress", datetime.now(UTC)
         await self.tell(call, "answered")
         if self.opens_streams:
@@ -331,22 +306,10 @@ class Cloud:
         return not ended
 
     async def _speak(self, call: CloudCall) -> None:
-        """20 ms at a time, as a telephone does."""
-        loop = asyncio.get_running_loop()
-        due, heard, quiet, said = loop.time(), 0, 0.0, bytearray(self.says)
-        spoke = self.presses
-        while True:
-            quiet, heard = (quiet + 0.02 if len(call.heard) == heard else 0.0), len(call.heard)
-            frame = SILENCE
-            if heard and quiet > QUIET_SECONDS and said:
-                frame = bytes(said[:160]).ljust(160, b"\xff")
-                del said[:160]
-            if heard > 1600 and spoke:
-                await call.socket.send(json.dumps({"event": "dtmf", "dtmf": {"track": "inbound", "digit": spoke}}))
-                spoke = ""
-            await call.socket.send(json.dumps(self.media(call, base64.b64encode(frame).decode())))
-            due += 0.02
-            await asyncio.sleep(max(0.0, due - loop.time()))
+        async for said, pressed in Mouth(self).sounds(call):
+            if pressed:
+                await call.socket.send(json.dumps({"event": "dtmf", "dtmf": {"track": "inbound", "digit": pressed}}))
+            await call.socket.send(json.dumps(self.media(call, base64.b64encode(said).decode())))
 
     def media(self, call: CloudCall, payload: str) -> dict[str, Any]:
         return {"event": "media", "media": {"track": "inbound", "payload": payload}}
@@ -373,11 +336,6 @@ class Cloud:
             call.heard += base64.b64decode(message["media"]["payload"])
         else:
             await call.socket.send(json.dumps({"event": "mark", "mark": message["mark"]}))
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
 
 def operation_of(method: str, path: str) -> tuple[str, str]:
@@ -434,26 +392,3 @@ def refusal(status: int, code: int, message: str) -> JSONResponse:
 async def cloud(**more: Any) -> AsyncIterator[Cloud]:
     async with served(Cloud(**more)) as made:
         yield made
-
-
-C = TypeVar("C", bound=Cloud)
-
-
-@asynccontextmanager
-async def served(made: C) -> AsyncIterator[C]:
-    app = Starlette(routes=[Route("/{path:path}", made.ask, methods=["GET", "POST"])])
-    made.http = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-    )
-    made.serving = asyncio.create_task(made.http.serve())
-    while not made.http.started:
-        await asyncio.sleep(0.005)
-    made.url = f"http://127.0.0.1:{made.http.servers[0].sockets[0].getsockname()[1]}"
-    yield made
-    for call in made.calls.values():
-        call.wanted_over.set()
-    left = list(made.tasks)
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
-    await made.stop()

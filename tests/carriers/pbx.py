@@ -10,7 +10,7 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import uvicorn
-from starlette.applications import Starlette
+from callees import speech
+from network import Mouth, Network, served
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from dialplane.voice.ulaw import from_ulaw
 
 EVENTS = json.loads(Path(__file__).with_name("ari_events.json").read_text(encoding="utf-8"))
 USER, PASSWORD = "dialplane", "a-secret-of-ari.conf"
-SILENCE = bytes(320)  # 20 ms
-QUIET_SECONDS = 0.4  # after which whoever is called takes it that they may speak
 NO_CHANNEL = "Allocation failed"
 REPLACED = {"type": "ApplicationReplaced", "application": "<app>", "timestamp": "<now>"}
 # What a number comes to, by its last two digits: a sequence of ari_events.json, or an answer to the request.
@@ -93,9 +93,9 @@ class PbxCall:
     app: str = ""
     sequence: str = ""
     wanted_over: asyncio.Event = field(default_factory=asyncio.Event)
-    is_over: asyncio.Event = field(default_factory=asyncio.Event)
     joined: asyncio.Event = field(default_factory=asyncio.Event)
     heard: bytearray = field(default_factory=bytearray)
+    spoken: int = 0  # of that, up to the last sound that was none of silence
     frames: list[int] = field(default_factory=list)
     handed_over: tuple[str, str] | None = None
     waits: list[tuple[str, Any]] = field(default_factory=list)  # to be told
@@ -108,37 +108,19 @@ class PbxCall:
 
 
 @dataclass
-class Pbx:
-    """says: of whoever answers, 16 bits at 8 kHz, once the agent has fallen silent. presses: a key, while it speaks.
+class Pbx(Network):
+    """has_label: the dialplan hands calls over. reaches_us: with sound."""
 
-    hangs_up_after: seconds from the answer. gives_up_after: seconds for which those ring who never answer. loses: types
-    of events. twice: all come twice. backwards: what is told of a call waits for its end, and comes after it.
-    has_label: the dialplan hands calls over. reaches_us: with sound.
-    """
+    silence = bytes(320)
 
-    url: str = ""
-    says: bytes = b""
-    presses: str = ""
-    hangs_up_after: float | None = None
-    gives_up_after: float | None = None
-    loses: tuple[str, ...] = ()
-    twice: bool = False
-    backwards: bool = False
-    revoked: bool = False
-    rings_for: float = 0.05
     has_label: bool = True
     reaches_us: bool = True
     modules: tuple[str, ...] = ("chan_audiosocket.so",)
     endpoints: tuple[str, ...] = ("PJSIP/trunk",)
-    calls: dict[str, PbxCall] = field(default_factory=dict)  # all that there were
     channels: dict[str, PbxCall] = field(default_factory=dict)  # those that there are
     bridges: dict[str, list[str]] = field(default_factory=dict)
-    requests: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
     sockets: dict[str, WebSocket] = field(default_factory=dict)  # the newest one of each application
     subscribed: dict[str, set[str]] = field(default_factory=dict)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    http: Any = None
-    serving: asyncio.Task[None] | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -147,16 +129,16 @@ class Pbx:
             "transfer_context": "dialplane-transfer", "slow_start": False, "hearing": {"silence_seconds": 2},
         }  # fmt: skip
 
-    def call_to(self, number: str) -> PbxCall:
-        (call,) = [call for call in self.calls.values() if call.number == number]
-        return call
-
     async def stop(self) -> None:
         """From now on nobody is at its address."""
-        assert self.serving is not None
         await self.cut()
-        self.http.should_exit = True
-        await self.serving
+        await super().stop()
+
+    def routes(self) -> list[BaseRoute]:
+        return [WebSocketRoute("/ari/events", self.listen), *super().routes()]
+
+    def will_say(self, words: str) -> None:
+        self.says = from_ulaw(speech(words))
 
     async def cut(self) -> None:
         """All WebSockets break, once."""
@@ -237,7 +219,7 @@ class Pbx:
         if ending == BREAKS:
             return Response("bad gateway", 502)
         if ending == SILENT:
-            await call.is_over.wait()
+            await self.closing.wait()
         return JSONResponse(self._shown(call))
 
     async def _external_media(self, given: Mapping[str, Any]) -> Response:
@@ -298,7 +280,7 @@ class Pbx:
             return await self._destroy(call, ENDS[ending])
         call.state = "Ringing"
         await self.tell(call.id, "rings")
-        if not await self._is_picked_up(call, ending):
+        if not await self.is_taken(call, never=ending == NEVER):
             return await self._destroy(call, "cancelled" if call.wanted_over.is_set() else "ring_timeout")
         call.state = "Up"
         await self.tell(call.id, "answered")
@@ -307,16 +289,6 @@ class Pbx:
         self._enter(call, call.request["app"])
         await self.tell(call.id, "starts", app=call.app)
         return await self._destroy(call, await self._talk(call))
-
-    async def _is_picked_up(self, call: PbxCall, ending: str) -> bool:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        while not call.wanted_over.is_set():
-            await asyncio.sleep(0.01)
-            seconds = self.gives_up_after if ending == NEVER else self.rings_for
-            if seconds is not None and loop.time() - began > seconds:
-                return ending != NEVER
-        return False
 
     async def _talk(self, call: PbxCall) -> str:
         """Until it is over: how."""
@@ -332,26 +304,13 @@ class Pbx:
         return "hung_up_by_us" if call.wanted_over.is_set() else "hung_up_by_the_person"
 
     async def _speak(self, call: PbxCall) -> None:
-        """20 ms at a time, as a telephone does."""
         await call.joined.wait()
         assert call.socket is not None
-        loop = asyncio.get_running_loop()
-        due, heard, quiet, left = loop.time(), 0, 0.0, bytearray(self.says)
-        presses = self.presses
-        while True:
-            spoken = len(bytes(call.heard).rstrip(b"\0"))
-            quiet, heard = (quiet + 0.02 if spoken == heard else 0.0), spoken
-            frame = SILENCE
-            if heard and quiet > QUIET_SECONDS and left:
-                frame = bytes(left[:320]).ljust(320, b"\0")
-                del left[:320]
-            if heard > 16_000 and presses:
-                await self.tell(call.id, "key", digit=presses)
-                call.socket[1].write(message(0x03, presses.encode()))
-                presses = ""
-            call.socket[1].write(message(0x10, frame))
-            due += 0.02
-            await asyncio.sleep(max(0.0, due - loop.time()))
+        async for said, pressed in Mouth(self).sounds(call):
+            if pressed:
+                await self.tell(call.id, "key", digit=pressed)
+                call.socket[1].write(message(0x03, pressed.encode()))
+            call.socket[1].write(message(0x10, said))
 
     async def _listen(self, call: PbxCall) -> None:
         await call.joined.wait()
@@ -362,10 +321,10 @@ class Pbx:
                 frame = await reader.readexactly(int.from_bytes(head[1:], "big"))
                 call.heard += frame
                 call.frames.append(len(frame))
+                call.spoken = len(call.heard) if any(frame) else call.spoken
 
     async def _destroy(self, call: PbxCall, sequence: str) -> None:
         del self.channels[call.id]
-        call.is_over.set()
         for media in [each for each in self.channels.values() if each.socket and each.socket is call.socket]:
             del self.channels[media.id]
         await self.tell(call.id, sequence)
@@ -408,12 +367,7 @@ class Pbx:
         await socket.accept()
         if (older := self.sockets.get(app)) is not None:
             with suppress(RuntimeError):
-                replaced = {
-                    "type": "ApplicationReplaced",
-                    "application": app,
-                    "timestamp": datetime.now(UTC).isoformat(),
-                }
-                await older.send_text(json.dumps(replaced))
+                await older.send_text(json.dumps(filled(REPLACED, app=app)))
         self.sockets[app] = socket
         self.subscribed.setdefault(app, set())
         with suppress(WebSocketDisconnect, RuntimeError):
@@ -421,11 +375,6 @@ class Pbx:
                 await socket.receive_text()
         if self.sockets.get(app) is socket:
             del self.sockets[app]
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
 
 def allowed(headers: Mapping[str, str]) -> bool:
@@ -475,23 +424,5 @@ def conforms(event: Mapping[str, Any]) -> None:
 
 @asynccontextmanager
 async def pbx(**more: Any) -> AsyncIterator[Pbx]:
-    made = Pbx(**more)
-    routes = [
-        WebSocketRoute("/ari/events", made.listen),
-        Route("/{path:path}", made.ask, methods=["GET", "POST", "DELETE"]),
-    ]
-    made.http = uvicorn.Server(
-        uvicorn.Config(Starlette(routes=routes), port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-    )
-    made.serving = asyncio.create_task(made.http.serve())
-    while not made.http.started:
-        await asyncio.sleep(0.005)
-    made.url = f"http://127.0.0.1:{made.http.servers[0].sockets[0].getsockname()[1]}"
-    yield made
-    for call in made.calls.values():
-        call.is_over.set()
-    left = list(made.tasks)
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
-    await made.stop()
+    async with served(Pbx(**more)) as made:
+        yield made

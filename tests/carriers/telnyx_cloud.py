@@ -11,7 +11,7 @@ import base64
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,8 +21,9 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 import websockets
-from cloud import BREAKS, BUSY, DECLINED, MACHINE, NEVER, SILENT, SPAM, WRONG, Cloud, CloudCall, served
+from cloud import BREAKS, BUSY, DECLINED, MACHINE, NEVER, SILENT, SPAM, WRONG, Cloud, CloudCall
 from nacl.signing import SigningKey
+from network import served
 from pydantic import BaseModel, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -119,7 +120,7 @@ class Telnyx(Cloud):
         if ending == BREAKS:
             return refusal(500, {"code": "10007", "title": "Unexpected error"})
         if ending == SILENT:
-            await asyncio.sleep(30)
+            await self.closing.wait()
         await asyncio.sleep(self.answers_after)
         return answer("CallDialResponse", shown(call))
 
@@ -146,14 +147,10 @@ class Telnyx(Cloud):
             return await self._end(call, "not_found", 404)
         if ending == SPAM:
             return await self._end(call, "call_rejected", 608)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.rings_for if ending != NEVER else 60):
-                await call.wanted_over.wait()
-            return await self._end(call, "originator_cancel", 487)
+        if not await self.is_taken(call, never=ending == NEVER):
+            return await self._end(call, "originator_cancel" if call.wanted_over.is_set() else "timeout", 487)
         if ending in (BUSY, DECLINED):
             return await self._end(call, *(("user_busy", 486) if ending == BUSY else ("call_rejected", 603)))
-        if ending == NEVER:
-            return await self._end(call, "timeout", 487)
         call.answered_at = datetime.now(UTC)
         await self.tell(call, "call.answered", state="answered", start_time=call.answered_at.isoformat())
         if not self.opens_streams or not await self._talk(call, ending):
@@ -272,13 +269,18 @@ def understood_as(model: str, content: Mapping[str, Any]) -> Any:
 
 def is_theirs(body: str, headers: Mapping[str, str]) -> None:
     """A webhook as the library takes it: signed, and an event that it knows with every field."""
-    from telnyx.lib import verify_webhook_signature
-
-    verify_webhook_signature(body, headers, PUBLIC_KEY)
+    verifier()(body, headers, PUBLIC_KEY)
     content = json.loads(body)
     words = content["data"]["event_type"].removeprefix("call.").split(".")
     model = f"Call{''.join(map(str.capitalize, words))}WebhookEvent"
     understood_as(model, {"data": content["data"]})
+
+
+@cache
+def verifier() -> Callable[[str, Mapping[str, str], str], None]:
+    from telnyx.lib import verify_webhook_signature
+
+    return verify_webhook_signature
 
 
 @cache
@@ -328,6 +330,6 @@ def mistake(params: str, body: Mapping[str, Any]) -> str | None:
 
 @asynccontextmanager
 async def telnyx_cloud(**more: Any) -> AsyncIterator[Telnyx]:
-    parameters_of("CallDialParams")  # loaded before anybody waits for an answer
+    parameters_of("CallDialParams"), verifier()  # loaded before anybody waits for an answer
     async with served(Telnyx(**more)) as made:
         yield made

@@ -2,146 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import pytest_asyncio
 import yaml
-from contract import CarrierContract, Heard, Live, order_to
+from calls import FOREVER, PERSON, until
+from contract import CarrierContract
 from pbx import EVENTS, PASSWORD, Pbx, conforms, filled, pbx
+from sound_contract import SoundPromises
+from stages import AriStage
 
 from dialplane.carriers.ari.asterisk import Asterisk
-from dialplane.carriers.ari.carrier import AriCarrier
 from dialplane.carriers.ari.outcomes import CUT_OFF, FORGOTTEN
 from dialplane.clocks import RealClock
-from dialplane.core.attempt import CallLimits, Order
 from dialplane.core.disposition import Disposition
-from dialplane.errors import CarrierRefused, CarrierUnavailable, Invalid, PlacementUnknown
+from dialplane.errors import CarrierRefused, CarrierUnavailable, Invalid
 from dialplane.files import LocalFiles
-from dialplane.ports import Answered, Ended, Line, Lookup
+from dialplane.ports import Lookup
 from dialplane.providers import build_carrier
 
-ENDINGS = {
-    Disposition.BUSY: "01",
-    Disposition.NO_ANSWER: "02",
-    Disposition.ANSWERED: "06",
-    Disposition.RATE_LIMITED: "11",
-    Disposition.CAPACITY: "12",
-}
-PERSON, FOREVER = "+14155550106", "+14155550102"
-
-
-async def until(happened: Callable[[], object], seconds: float = 10, what: str = "it") -> None:
-    give_up_at = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < give_up_at, f"waited too long for {what}"
-        await asyncio.sleep(0.01)
-
-
-class Stage(Live):
-    """A carrier of one worker."""
-
-    def __init__(self, pbx: Pbx, folder: Path, **settings: Any) -> None:
-        self.pbx, self.folder, self.settings = pbx, folder, settings
-        asterisk = Asterisk.from_settings({**pbx.settings, **settings}).checked()
-        self.carrier = AriCarrier(asterisk, RealClock(), LocalFiles(folder))
-        self.heard = Heard()
-        self.made: list[Order] = []
-        self.later: list[Stage] = []
-        self.carrier.listen(self.heard)
-
-    def order(self, outcome: Disposition) -> Order:
-        return self.call(f"+141555501{ENDINGS[outcome]}")
-
-    def unanswered(self) -> Order:
-        return self.call("+14155550122", seconds=1.0)
-
-    def told_twice(self) -> Order:
-        self.pbx.twice = True
-        return self.order(Disposition.ANSWERED)
-
-    def told_backwards(self) -> Order:
-        self.pbx.backwards = True
-        return self.order(Disposition.BUSY)
-
-    def accepted(self, order: Order) -> int:
-        return sum(call == str(order.attempt_uuid) for call in self.pbx.calls)
-
-    async def vanish(self) -> None:
-        await self.pbx.stop()
-
-    async def die(self) -> None:
-        """What the kernel does for a process that is killed."""
-        await self.carrier._listening.close()
-        await self.carrier._audio.close()
-
-    async def run_until_over(self) -> None:
-        self.pbx.rings_for = 0.05
-        await super().run_until_over()
-
-    async def successor(self) -> Stage:
-        await self.die()
-        second = self.beside()
-        second.made = self.made
-        return second
-
-    def beside(self) -> Stage:
-        self.later.append(Stage(self.pbx, self.folder, **self.settings))
-        return self.later[-1]
-
-    def call(self, to_number: str = PERSON, seconds: float = 5.0) -> Order:
-        made = order_to(to_number, at=datetime.now(UTC))
-        self.made.append(replace(made, limits=CallLimits(send_timeout_seconds=seconds)))
-        return self.made[-1]
-
-    async def end(self, order: Order, seconds: float = 10) -> Ended:
-        await until(lambda: "Ended" in self.heard.kinds(order), seconds, "the end of the call")
-        return self.heard.end(order)
-
-    async def ended(self, to_number: str) -> Ended:
-        order = self.call(to_number)
-        await self.carrier.place(order)
-        return await self.end(order)
-
-    async def answered(self, to_number: str = PERSON) -> tuple[Order, Line]:
-        order = self.call(to_number)
-        await self.carrier.place(order)
-        return order, await self.line(order)
-
-    async def line(self, order: Order) -> Line:
-        await until(lambda: "Answered" in self.heard.kinds(order), what="the answer")
-        answered = next(event for event in self.heard.of(order) if isinstance(event, Answered))
-        assert answered.line is not None
-        return answered.line
-
-    async def rings(self, to_number: str = FOREVER) -> Order:
-        order = self.call(to_number)
-        await self.carrier.place(order)
-        await until(lambda: "Ringing" in self.heard.kinds(order), what="the ringing")
-        return order
-
-    async def close(self) -> None:
-        for each in (self, *self.later):
-            await each.carrier.close()
-
 
 @pytest_asyncio.fixture
-async def asterisk() -> AsyncIterator[Pbx]:
+async def network() -> AsyncIterator[Pbx]:
     async with pbx() as made:
         yield made
-
-
-@pytest_asyncio.fixture
-async def stage(asterisk: Pbx, tmp_path: Path) -> AsyncIterator[Stage]:
-    made = Stage(asterisk, tmp_path)
-    yield made
-    await made.close()
 
 
 class TestContract(CarrierContract):
@@ -151,35 +39,39 @@ class TestContract(CarrierContract):
     }
 
     @pytest_asyncio.fixture
-    async def stage(self, asterisk: Pbx, tmp_path: Path) -> AsyncIterator[Stage]:
-        asterisk.rings_for = 60.0  # nobody answers before the contract lets time pass
-        made = Stage(asterisk, tmp_path)
+    async def stage(self, network: Pbx, tmp_path: Path) -> AsyncIterator[AriStage]:
+        network.rings_for = 60.0  # nobody answers before the contract lets time pass
+        made = AriStage(network, tmp_path)
         yield made
         await made.close()
+
+
+class TestPromises(SoundPromises):
+    pass
 
 
 # --- what is asked --------------------------------------------------------------------------------
 
 
 @pytest.mark.asyncio
-async def test_a_call_is_asked_for_under_the_attempts_own_id(stage: Stage) -> None:
+async def test_a_call_is_asked_for_under_the_attempts_own_id(stage: AriStage) -> None:
     order = stage.call()
 
     assert await stage.carrier.place(order) == str(order.attempt_uuid)
 
-    request = stage.pbx.call_to(PERSON).request
+    request = stage.network.call_to(PERSON).request
     assert (request["endpoint"], request["callerId"]) == ("PJSIP/+14155550106@trunk", "+14155550000")
     assert request["timeout"] == 45 and request["app"].startswith("dialplane-")
     assert request["variables"] == {"dialplane_app": request["app"], "TIMEOUT(absolute)": "1905"}
 
 
 @pytest.mark.asyncio
-async def test_numbers_are_written_as_the_trunk_wants_them(asterisk: Pbx, tmp_path: Path) -> None:
-    stage = Stage(asterisk, tmp_path, number_format="double_zero", endpoint="PJSIP/trunk/sip:{number}@10.0.0.9")
+async def test_numbers_are_written_as_the_trunk_wants_them(network: Pbx, tmp_path: Path) -> None:
+    stage = AriStage(network, tmp_path, number_format="double_zero", endpoint="PJSIP/trunk/sip:{number}@10.0.0.9")
     assert await stage.carrier.probe() is None
     with pytest.raises(CarrierRefused):
         await stage.carrier.place(stage.call("+14155550112"))
-    assert asterisk.requests[-1][2]["endpoint"] == "PJSIP/trunk/sip:0014155550112@10.0.0.9"
+    assert network.requests[-1][2]["endpoint"] == "PJSIP/trunk/sip:0014155550112@10.0.0.9"
     await stage.close()
 
 
@@ -205,7 +97,7 @@ def test_the_recorded_events_are_those_of_the_api(sequence: str) -> None:
     ],
 )
 async def test_a_call_that_nobody_takes(
-    stage: Stage, ending: str, disposition: Disposition, sip: int, cause: str
+    stage: AriStage, ending: str, disposition: Disposition, sip: int, cause: str
 ) -> None:
     end = await stage.ended(f"+141555501{ending}")
 
@@ -214,8 +106,8 @@ async def test_a_call_that_nobody_takes(
 
 
 @pytest.mark.asyncio
-async def test_who_lets_it_ring_has_not_answered(stage: Stage) -> None:
-    stage.pbx.gives_up_after = 0.1
+async def test_who_lets_it_ring_has_not_answered(stage: AriStage) -> None:
+    stage.network.gives_up_after = 0.1
 
     end = await stage.ended(FOREVER)
 
@@ -225,64 +117,41 @@ async def test_who_lets_it_ring_has_not_answered(stage: Stage) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("ending", "words"), [("13", "400 Invalid endpoint"), ("14", "503 Asterisk not booted")])
-async def test_what_is_certainly_not_placed_may_be_asked_for_again(stage: Stage, ending: str, words: str) -> None:
+async def test_what_is_certainly_not_placed_may_be_asked_for_again(stage: AriStage, ending: str, words: str) -> None:
     with pytest.raises(CarrierUnavailable, match=words):
         await stage.carrier.place(stage.call(f"+141555501{ending}"))
 
 
 @pytest.mark.asyncio
-async def test_no_channel_is_no_capacity_with_what_may_be_wrong(stage: Stage) -> None:
+async def test_no_channel_is_no_capacity_with_what_may_be_wrong(stage: AriStage) -> None:
     with pytest.raises(CarrierRefused, match="no such endpoint") as refused:
         await stage.carrier.place(stage.order(Disposition.CAPACITY))
     assert refused.value.disposition is Disposition.CAPACITY
 
 
 @pytest.mark.asyncio
-async def test_a_password_that_is_refused_in_the_middle_ends_the_carrier_with_the_reason(stage: Stage) -> None:
-    await stage.rings()
-    stage.pbx.revoked = True
-    before = len(stage.pbx.requests)
-    for _ in range(3):
-        with pytest.raises(CarrierUnavailable, match="does not accept this account or its credentials: 401"):
-            await stage.carrier.place(stage.call())
-    assert len(stage.pbx.requests) == before + 1, "nobody asks again who has been told no for good"
-    assert "401 Authentication required" in str(await stage.carrier.probe())
-
-
-@pytest.mark.asyncio
-async def test_a_wrong_password_is_named_at_once(asterisk: Pbx, tmp_path: Path) -> None:
-    stage = Stage(asterisk, tmp_path, password="another")
+async def test_a_wrong_password_is_named_at_once(network: Pbx, tmp_path: Path) -> None:
+    stage = AriStage(network, tmp_path, password="another")
     with pytest.raises(CarrierUnavailable, match=r"events do not come: .*40[13]"):
         await stage.carrier.place(stage.call())
-    assert asterisk.calls == {}
+    assert network.calls == {}
     await stage.close()
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_is_none_is_cleared_up_by_the_calls_own_id(stage: Stage) -> None:
+async def test_an_answer_that_is_none_is_cleared_up_by_the_calls_own_id(stage: AriStage) -> None:
     order = stage.call("+14155550121")
 
     assert await stage.carrier.place(order) == str(order.attempt_uuid)
 
     await (await stage.line(order)).hang_up()
     assert (await stage.end(order)).disposition is Disposition.ANSWERED
-    assert len(stage.pbx.calls) == 1
+    assert len(stage.network.calls) == 1
 
 
 @pytest.mark.asyncio
-async def test_where_no_answer_came_the_calls_events_tell_of_it(stage: Stage) -> None:
-    order = stage.unanswered()
-
-    with pytest.raises(PlacementUnknown):
-        await stage.carrier.place(order)
-
-    await (await stage.line(order)).hang_up()
-    assert (await stage.end(order)).disposition is Disposition.ANSWERED
-
-
-@pytest.mark.asyncio
-async def test_a_server_that_is_no_asterisk_is_named(asterisk: Pbx, tmp_path: Path) -> None:
-    stage = Stage(asterisk, tmp_path, url=f"{asterisk.url}/elsewhere")
+async def test_a_server_that_is_no_asterisk_is_named(network: Pbx, tmp_path: Path) -> None:
+    stage = AriStage(network, tmp_path, url=f"{network.url}/elsewhere")
     assert "is an ARI: see url" in str(await stage.carrier.probe())
     with pytest.raises(CarrierUnavailable, match="events do not come"):
         await stage.carrier.place(stage.call())
@@ -290,10 +159,10 @@ async def test_a_server_that_is_no_asterisk_is_named(asterisk: Pbx, tmp_path: Pa
 
 
 @pytest.mark.asyncio
-async def test_who_probes_hears_what_is_missing_in_asterisk(stage: Stage) -> None:
-    stage.pbx.modules = ()
+async def test_who_probes_hears_what_is_missing_in_asterisk(stage: AriStage) -> None:
+    stage.network.modules = ()
     assert "has not loaded chan_audiosocket.so" in str(await stage.carrier.probe())
-    stage.pbx.modules, stage.pbx.endpoints = ("chan_audiosocket.so",), ()
+    stage.network.modules, stage.network.endpoints = ("chan_audiosocket.so",), ()
     assert "no PJSIP endpoint 'trunk'" in str(await stage.carrier.probe())
 
 
@@ -301,19 +170,19 @@ async def test_who_probes_hears_what_is_missing_in_asterisk(stage: Stage) -> Non
 
 
 @pytest.mark.asyncio
-async def test_after_a_break_calls_are_asked_for_and_go_on(stage: Stage) -> None:
+async def test_after_a_break_calls_are_asked_for_and_go_on(stage: AriStage) -> None:
     """One has ended meanwhile, one is being talked on, one rings and is answered later."""
     talking, line = await stage.answered("+14155550306")
-    stage.pbx.rings_for = 60.0
+    stage.network.rings_for = 60.0
     later = await stage.rings("+14155550206")
     lost = await stage.rings()
-    stage.pbx.loses = ("ChannelDestroyed",)
-    stage.pbx.call_to(FOREVER).wanted_over.set()
-    await until(lambda: str(lost.attempt_uuid) not in stage.pbx.channels)
+    stage.network.loses = ("ChannelDestroyed",)
+    stage.network.call_to(FOREVER).wanted_over.set()
+    await until(lambda: str(lost.attempt_uuid) not in stage.network.channels)
 
-    await stage.pbx.cut()
+    await stage.network.cut()
     end = await stage.end(lost)
-    stage.pbx.loses, stage.pbx.rings_for = (), 0.0
+    stage.network.loses, stage.network.rings_for = (), 0.0
 
     assert (end.disposition, end.cause) == (Disposition.UNKNOWN, FORGOTTEN)
     for order, each in ((talking, line), (later, await stage.line(later))):
@@ -322,9 +191,9 @@ async def test_after_a_break_calls_are_asked_for_and_go_on(stage: Stage) -> None
 
 
 @pytest.mark.asyncio
-async def test_while_events_do_not_come_nothing_is_placed(stage: Stage) -> None:
+async def test_while_events_do_not_come_nothing_is_placed(stage: AriStage) -> None:
     await stage.rings()
-    await stage.pbx.stop()
+    await stage.network.stop()
     await until(lambda: stage.carrier._listening._fault)
 
     with pytest.raises(CarrierUnavailable, match="events do not come"):
@@ -335,16 +204,16 @@ async def test_while_events_do_not_come_nothing_is_placed(stage: Stage) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_call_that_rings_is_talked_on_by_the_worker_that_took_it_over(stage: Stage) -> None:
+async def test_a_call_that_rings_is_talked_on_by_the_worker_that_took_it_over(stage: AriStage) -> None:
     """It was placed for the application of the dead one, to which nobody listened any more."""
-    stage.pbx.rings_for = 60.0
+    stage.network.rings_for = 60.0
     orders = [await stage.rings(f"+14155550{n}06") for n in (2, 3)]
     await stage.die()
     heirs = [stage.beside(), stage.beside()]  # the newest of them alone hears of that application
 
     for order, heir in zip(orders, heirs, strict=True):
         assert await heir.carrier.lookup(order) is Lookup.KNOWN
-    stage.pbx.rings_for = 0.0
+    stage.network.rings_for = 0.0
     for order, heir in zip(orders, heirs, strict=True):
         await (await heir.line(order)).hang_up()
         assert (await heir.end(order)).disposition is Disposition.ANSWERED
@@ -352,7 +221,7 @@ async def test_a_call_that_rings_is_talked_on_by_the_worker_that_took_it_over(st
 
 
 @pytest.mark.asyncio
-async def test_a_call_that_was_being_talked_on_is_hung_up_by_who_takes_it_over(stage: Stage) -> None:
+async def test_a_call_that_was_being_talked_on_is_hung_up_by_who_takes_it_over(stage: AriStage) -> None:
     order, _ = await stage.answered()
     await stage.die()
     heir = stage.beside()
@@ -361,11 +230,11 @@ async def test_a_call_that_was_being_talked_on_is_hung_up_by_who_takes_it_over(s
 
     end = await heir.end(order)
     assert (end.disposition, end.cause) == (Disposition.AGENT_FAILED, CUT_OFF)
-    assert stage.pbx.channels == {} and stage.pbx.bridges == {}
+    assert stage.network.channels == {} and stage.network.bridges == {}
 
 
 @pytest.mark.asyncio
-async def test_a_worker_that_was_only_frozen_takes_its_events_back(stage: Stage) -> None:
+async def test_a_worker_that_was_only_frozen_takes_its_events_back(stage: AriStage) -> None:
     first, second = await stage.rings(), await stage.rings("+14155550202")
     heir = stage.beside()
 
@@ -378,7 +247,7 @@ async def test_a_worker_that_was_only_frozen_takes_its_events_back(stage: Stage)
 
 
 @pytest.mark.asyncio
-async def test_a_call_of_which_asterisk_knows_no_more_is_over_if_it_was_accepted(stage: Stage) -> None:
+async def test_a_call_of_which_asterisk_knows_no_more_is_over_if_it_was_accepted(stage: AriStage) -> None:
     order = stage.call("+14155550101")
     placed = replace(order, carrier_call_id=await stage.carrier.place(order))
     await stage.end(order)
@@ -393,8 +262,8 @@ async def test_a_call_of_which_asterisk_knows_no_more_is_over_if_it_was_accepted
 
 
 @pytest.mark.asyncio
-async def test_a_call_does_not_last_longer_than_it_may(asterisk: Pbx, tmp_path: Path) -> None:
-    stage = Stage(asterisk, tmp_path, max_call_seconds=5)
+async def test_a_call_does_not_last_longer_than_it_may(network: Pbx, tmp_path: Path) -> None:
+    stage = AriStage(network, tmp_path, max_call_seconds=5)
     stage.carrier.limits = replace(stage.carrier.limits, max_call_seconds=0.3)
     order, _ = await stage.answered()
 
@@ -403,13 +272,13 @@ async def test_a_call_does_not_last_longer_than_it_may(asterisk: Pbx, tmp_path: 
 
 
 @pytest.mark.asyncio
-async def test_a_carrier_that_closes_leaves_nobody_alone_on_the_line_and_no_bridge(stage: Stage) -> None:
+async def test_a_carrier_that_closes_leaves_nobody_alone_on_the_line_and_no_bridge(stage: AriStage) -> None:
     await stage.answered()
 
     await stage.carrier.close()
 
-    await until(lambda: not stage.pbx.channels)
-    assert stage.pbx.bridges == {}
+    await until(lambda: not stage.network.channels)
+    assert stage.network.bridges == {}
 
 
 # --- settings -------------------------------------------------------------------------------------

@@ -14,76 +14,39 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-import test_twilio
 import yaml
+from calls import FOREVER, PERSON, until
 from cloud import PUBLIC_URL
-from contract import CarrierContract
 from nacl.signing import SigningKey
-from telnyx_cloud import API_KEY, CONNECTION, PUBLIC_KEY, Telnyx, TelnyxCall, signed, telnyx_cloud
-from test_twilio import PERSON, until
+from sound_contract import CallbackContract, CallbackPromises
+from stages import TelnyxStage
+from telnyx_cloud import API_KEY, CONNECTION, PUBLIC_KEY, Telnyx, signed, telnyx_cloud
 
-from dialplane.carriers.callback_carrier import CallbackCarrier
-from dialplane.carriers.callbacks import Callbacks
 from dialplane.carriers.telnyx.account import Account
-from dialplane.carriers.telnyx.carrier import TelnyxCarrier
 from dialplane.carriers.telnyx.outcomes import disposition_of
 from dialplane.carriers.telnyx.signing import is_signed
-from dialplane.clocks import RealClock
 from dialplane.core.disposition import Disposition
 from dialplane.errors import CarrierRefused, CarrierUnavailable, Invalid, PlacementUnknown
-from dialplane.files import LocalFiles
-from dialplane.ports import HungUp, Lookup
-from dialplane.providers import build_carrier
-
-FOREVER = "+14155550102"
-
-
-class Stage(test_twilio.Stage):
-    cloud: Telnyx
-
-    def opened(self, settings: dict[str, Any]) -> CallbackCarrier:
-        account = Account.from_settings(settings).checked()
-        return TelnyxCarrier(account, self.clock, LocalFiles(self.folder), self.callbacks)
-
-    def placed(self, to_number: str = PERSON) -> TelnyxCall:
-        call = self.cloud.call_to(to_number)
-        assert isinstance(call, TelnyxCall)
-        return call
+from dialplane.ports import Lookup
 
 
 @pytest_asyncio.fixture
-async def telnyx() -> AsyncIterator[Telnyx]:
+async def network() -> AsyncIterator[Telnyx]:
     async with telnyx_cloud() as made:
         yield made
 
 
-@pytest_asyncio.fixture
-async def stage(telnyx: Telnyx, tmp_path: Path) -> AsyncIterator[Stage]:
-    made = Stage(telnyx, tmp_path)
-    yield made
-    await made.close()
-
-
-class TestContract(CarrierContract):
+class TestContract(CallbackContract):
     provider = "telnyx"
 
-    @pytest_asyncio.fixture
-    async def stage(self, telnyx: Telnyx, tmp_path: Path) -> AsyncIterator[Stage]:
-        made = Stage(telnyx, tmp_path, machine_detection=True)
-        yield made
-        await made.close()
 
-    @pytest.mark.asyncio
-    async def test_a_person_comes_with_a_line_and_a_machine_without(self, stage: Stage) -> None:
-        """Both are talked to at once; it is told later that one of them is a machine, which is hung up on."""
-        person, machine = stage.order(Disposition.ANSWERED), stage.order(Disposition.VOICEMAIL)
+ACCOUNT = {"api_key": API_KEY, "connection_id": CONNECTION, "webhook_public_key": PUBLIC_KEY}
 
-        await stage.carrier.place(person)
-        await stage.carrier.place(machine)
 
-        assert (await stage.end(machine)).disposition is Disposition.VOICEMAIL
-        await stage.run_until_over()
-        assert stage.heard.end(person).disposition is Disposition.ANSWERED
+class TestPromises(CallbackPromises):
+    provider, name = "telnyx", "Telnyx"
+    account = ACCOUNT
+    last = "call.hangup"
 
 
 # --- signatures -----------------------------------------------------------------------------------
@@ -130,13 +93,13 @@ def test_we_believe_what_telnyxs_own_library_believes(
 
 
 @pytest.mark.asyncio
-async def test_a_call_is_asked_for_with_its_sound_and_its_own_address(stage: Stage) -> None:
+async def test_a_call_is_asked_for_with_its_sound_and_its_own_address(stage: TelnyxStage) -> None:
     """That these are parameters as Telnyx's library has them is seen by the cloud, at every call."""
     order = stage.call()
 
     call_id = await stage.carrier.place(order)
 
-    asked, attempt = stage.cloud.calls[call_id].asked, str(order.attempt_uuid)
+    asked, attempt = stage.network.calls[call_id].asked, str(order.attempt_uuid)
     assert (asked["to"], asked["from"], asked["connection_id"]) == (PERSON, "+14155550000", CONNECTION)
     assert asked["command_id"] == attempt == base64.b64decode(asked["client_state"]).decode()
     assert asked["webhook_url"] == f"{PUBLIC_URL}/callbacks/1/{attempt}/event"
@@ -148,7 +111,7 @@ async def test_a_call_is_asked_for_with_its_sound_and_its_own_address(stage: Sta
 
 
 @pytest.mark.asyncio
-async def test_what_is_hung_up_twice_is_one_command(stage: Stage) -> None:
+async def test_what_is_hung_up_twice_is_one_command(stage: TelnyxStage) -> None:
     order = stage.call(FOREVER)
     await stage.carrier.place(order)
     await until(lambda: "Ringing" in stage.heard.kinds(order))
@@ -156,36 +119,20 @@ async def test_what_is_hung_up_twice_is_one_command(stage: Stage) -> None:
     await asyncio.gather(*(stage.carrier.hang_up(order.attempt_uuid) for _ in range(2)))
     await stage.end(order)
 
-    assert [action for action, _ in stage.placed(FOREVER).commands.values()] == ["hangup"]
+    assert [action for action, _ in stage.network.call_to(FOREVER).commands.values()] == ["hangup"]
 
 
 @pytest.mark.asyncio
-async def test_an_application_that_cannot_be_used_is_named(stage: Stage, telnyx: Telnyx, tmp_path: Path) -> None:
-    telnyx.switched_off = True
+async def test_an_application_that_cannot_be_used_is_named(stage: TelnyxStage, network: Telnyx, tmp_path: Path) -> None:
+    network.switched_off = True
     assert "switched off" in str(await stage.carrier.probe())
 
-    other = Stage(telnyx, tmp_path, connection_id="1")
+    other = TelnyxStage(network, tmp_path, connection_id="1")
     assert "no Voice API application 1: see connection_id" in str(await other.carrier.probe())
     await other.close()
 
 
 # --- what becomes of it ---------------------------------------------------------------------------
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("ending", "disposition", "sip"),
-    [
-        ("01", Disposition.BUSY, 486),
-        ("04", Disposition.INVALID_NUMBER, 404),
-        ("05", Disposition.DECLINED, 603),
-        ("07", Disposition.BLOCKED, 608),
-    ],
-)
-async def test_a_call_that_nobody_takes(stage: Stage, ending: str, disposition: Disposition, sip: int) -> None:
-    end = await stage.ended(f"+141555501{ending}")
-
-    assert (end.disposition, end.sip_status, end.answered_at, end.recording) == (disposition, sip, None, "")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +167,9 @@ def test_what_the_end_of_a_call_that_nobody_took_comes_to(
         ("12", Disposition.CAPACITY, "User channel limit exceeded D1"),
     ],
 )
-async def test_a_call_that_telnyx_refuses(stage: Stage, ending: str, disposition: Disposition, cause: str) -> None:
+async def test_a_call_that_telnyx_refuses(
+    stage: TelnyxStage, ending: str, disposition: Disposition, cause: str
+) -> None:
     with pytest.raises(CarrierRefused) as refused:
         await stage.carrier.place(stage.call(f"+141555501{ending}"))
 
@@ -231,54 +180,18 @@ async def test_a_call_that_telnyx_refuses(stage: Stage, ending: str, disposition
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("ending", "cause"), [("14", "Unverified origination number D51"), ("17", "10016")])
 async def test_a_number_of_ours_that_telnyx_does_not_take_is_not_the_persons_fault(
-    stage: Stage, ending: str, cause: str
+    stage: TelnyxStage, ending: str, cause: str
 ) -> None:
     for _ in range(2):
         with pytest.raises(CarrierUnavailable, match=cause):
             await stage.carrier.place(stage.call(f"+141555501{ending}"))
-    assert len(stage.cloud.requests) == 2, "another number of ours may do"
+    assert len(stage.network.requests) == 2, "another number of ours may do"
 
 
 @pytest.mark.asyncio
-async def test_a_pause_that_telnyx_asks_for_is_kept(stage: Stage) -> None:
-    stage.cloud.retry_after = "1"
-    for _ in range(3):
-        with pytest.raises(CarrierRefused) as refused:
-            await stage.carrier.place(stage.order(Disposition.RATE_LIMITED))
-        assert refused.value.disposition is Disposition.RATE_LIMITED
-    assert len(stage.cloud.requests) == 1
-
-    await asyncio.sleep(1.05)
-
-    assert (await stage.ended("+14155550101")).disposition is Disposition.BUSY
-
-
-@pytest.mark.asyncio
-async def test_a_key_that_was_revoked_ends_the_carrier_with_the_reason(stage: Stage) -> None:
-    stage.cloud.revoked = True
-    for _ in range(3):
-        with pytest.raises(CarrierUnavailable, match="does not accept this account or its credentials: 10009"):
-            await stage.carrier.place(stage.call())
-    assert len(stage.cloud.requests) == 1, "nobody asks again who has been told no for good"
-    assert "10009 Authentication failed" in str(await stage.carrier.probe())
-
-
-@pytest.mark.asyncio
-async def test_an_answer_that_never_comes_leaves_it_open_and_what_telnyx_tells_closes_it(stage: Stage) -> None:
-    order = stage.call("+14155550122", seconds=1.5)
-
-    with pytest.raises(PlacementUnknown):
-        await stage.carrier.place(order)
-
-    await (await stage.line(order)).hang_up()
-    assert (await stage.end(order)).disposition is Disposition.ANSWERED
-    assert len(stage.cloud.calls) == 1
-
-
-@pytest.mark.asyncio
-async def test_a_call_in_doubt_that_is_hung_up_does_not_ring_on(stage: Stage) -> None:
+async def test_a_call_in_doubt_that_is_hung_up_does_not_ring_on(stage: TelnyxStage) -> None:
     """Nobody has its id until the first webhook comes."""
-    stage.cloud.initiates_after, stage.cloud.rings_for = 0.3, 30.0
+    stage.network.initiates_after, stage.network.rings_for = 0.3, 30.0
     order = stage.unanswered()
     with pytest.raises(PlacementUnknown):
         await stage.carrier.place(order)
@@ -292,59 +205,35 @@ async def test_a_call_in_doubt_that_is_hung_up_does_not_ring_on(stage: Stage) ->
 
 
 @pytest.mark.asyncio
-async def test_what_is_told_again_is_taken_as_if_it_were_new(stage: Stage) -> None:
-    stage.cloud.twice = True
-    order, line = await stage.answered()
-    await line.hang_up()
-    await stage.end(order)
-    call = stage.placed()
-    await until(lambda: len(call.answers) == 12, what="four webhooks three times")
-
-    assert set(call.answers) == {204}
-    assert await stage.cloud.bring(*stage.cloud.told[0]) == 204, "long after the end too"
-
-
-@pytest.mark.asyncio
-async def test_what_others_say_changes_nothing(stage: Stage) -> None:
+async def test_what_others_say_changes_nothing(stage: TelnyxStage) -> None:
     """Not signed, signed by others, signed for something else, for another call or long ago; of a call nobody knows."""
     order, other = stage.call(FOREVER), stage.call("+14155550202")
     await stage.carrier.place(order)
     await stage.carrier.place(other)
     await until(lambda: "Ringing" in stage.heard.kinds(order) and "Ringing" in stage.heard.kinds(other))
-    url, headers, body = next(told for told in stage.cloud.told if str(order.attempt_uuid) in told[0])
-    its_end = json.dumps({"data": stage.cloud.event(stage.placed(FOREVER), "call.hangup", hangup_cause="user_busy")})
+    url, headers, body = next(told for told in stage.network.told if str(order.attempt_uuid) in told[0])
+    its_end = json.dumps(
+        {"data": stage.network.event(stage.network.call_to(FOREVER), "call.hangup", hangup_cause="user_busy")}
+    )
     of_other = url.replace(str(order.attempt_uuid), str(other.attempt_uuid))
 
-    assert await stage.cloud.bring(url, {}, its_end) == 403
-    assert await stage.cloud.bring(url, headers, its_end) == 403
-    assert await stage.cloud.bring(url, signed(its_end, key=OTHERS), its_end) == 403
-    assert await stage.cloud.bring(url, signed(its_end, time.time() - 600), its_end) == 403
-    assert await stage.cloud.bring(of_other, signed(its_end), its_end) == 403, "its signature is that of any address"
-    assert await stage.cloud.bring(url, signed("[]"), "[]") == 403
-    assert await stage.cloud.bring(url.replace(str(order.attempt_uuid), str(uuid4())), headers, body) == 404
-    assert await stage.cloud.bring(url, headers, body) == 204, "Telnyx's own, once more"
+    assert await stage.network.bring(url, {}, its_end) == 403
+    assert await stage.network.bring(url, headers, its_end) == 403
+    assert await stage.network.bring(url, signed(its_end, key=OTHERS), its_end) == 403
+    assert await stage.network.bring(url, signed(its_end, time.time() - 600), its_end) == 403
+    assert await stage.network.bring(of_other, signed(its_end), its_end) == 403, "its signature is that of any address"
+    assert await stage.network.bring(url, signed("[]"), "[]") == 403
+    assert await stage.network.bring(url.replace(str(order.attempt_uuid), str(uuid4())), headers, body) == 404
+    assert await stage.network.bring(url, headers, body) == 204, "Telnyx's own, once more"
     assert stage.heard.kinds(order) == stage.heard.kinds(other) == ["Ringing"]
-
-
-@pytest.mark.asyncio
-async def test_an_end_that_is_never_told_is_asked_for(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dialplane.carriers.sound_carrier.LATE_SECONDS", 0.2)
-    stage.cloud.loses, stage.cloud.hangs_up_after = ("call.hangup",), 0.3
-    order, line = await stage.answered()
-
-    with pytest.raises(HungUp):
-        await line.hear()
-        await line.hear()
-
-    assert (await stage.end(order)).disposition is Disposition.ANSWERED
 
 
 # --- streams --------------------------------------------------------------------------------------
 
 
 @pytest.mark.asyncio
-async def test_nobody_is_left_in_silence_when_telnyx_cannot_open_a_stream(stage: Stage) -> None:
-    stage.cloud.breaks_stream = True
+async def test_nobody_is_left_in_silence_when_telnyx_cannot_open_a_stream(stage: TelnyxStage) -> None:
+    stage.network.breaks_stream = True
 
     end = await stage.ended(PERSON)
 
@@ -354,33 +243,33 @@ async def test_nobody_is_left_in_silence_when_telnyx_cannot_open_a_stream(stage:
 
 @pytest.mark.asyncio
 async def test_nobody_is_left_in_silence_when_no_stream_is_opened(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: TelnyxStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dialplane.carriers.telnyx.carrier.STREAM_SECONDS", 0.2)
-    stage.cloud.opens_streams = False
+    stage.network.opens_streams = False
 
     assert (await stage.ended(PERSON)).disposition is Disposition.AGENT_FAILED
 
 
 @pytest.mark.asyncio
-async def test_a_stream_that_would_be_noise_is_not_taken(stage: Stage) -> None:
-    stage.cloud.codec = "OPUS"
+async def test_a_stream_that_would_be_noise_is_not_taken(stage: TelnyxStage) -> None:
+    stage.network.codec = "OPUS"
 
     assert (await stage.ended(PERSON)).disposition is Disposition.AGENT_FAILED
 
 
 @pytest.mark.asyncio
-async def test_nobody_else_opens_a_stream(stage: Stage) -> None:
+async def test_nobody_else_opens_a_stream(stage: TelnyxStage) -> None:
     """Without a token, with another one, and with the right one for another call."""
     order = stage.call(FOREVER)
     await stage.carrier.place(order)
     await until(lambda: "Ringing" in stage.heard.kinds(order))
-    call, name = stage.placed(FOREVER), "x-telnyx-streaming-auth-token"
+    call, name = stage.network.call_to(FOREVER), "x-telnyx-streaming-auth-token"
     token = call.asked["stream_auth_token"]
-    assert stage.cloud.door is not None
+    assert stage.network.door is not None
     for headers, sid in (({}, call.sid), ({name: "another"}, call.sid), ({name: token}, "v3:another")):
-        call.socket = await stage.cloud.door.stream(call.asked["stream_url"], headers)
-        await stage.cloud.begin(call, {"call_control_id": sid})
+        call.socket = await stage.network.door.stream(call.asked["stream_url"], headers)
+        await stage.network.begin(call, {"call_control_id": sid})
         with pytest.raises(ConnectionError):
             await asyncio.wait_for(call.socket.recv(), 5)
 
@@ -391,19 +280,21 @@ async def test_nobody_else_opens_a_stream(stage: Stage) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_call_whose_stream_died_with_its_worker_is_hung_up_by_the_next(stage: Stage) -> None:
+async def test_a_call_whose_stream_died_with_its_worker_is_hung_up_by_the_next(stage: TelnyxStage) -> None:
     """Telnyx leaves it open, and the person in silence; it tells that the stream has stopped."""
     order, _ = await stage.answered()
     second = await stage.successor()
-    assert await second.carrier.lookup(replace(order, carrier_call_id=stage.placed().sid)) is Lookup.KNOWN
+    assert (
+        await second.carrier.lookup(replace(order, carrier_call_id=stage.network.call_to(PERSON).sid)) is Lookup.KNOWN
+    )
 
-    await stage.placed().socket.close()
+    await stage.network.call_to(PERSON).socket.close()
 
     assert (await second.end(order)).disposition is Disposition.AGENT_FAILED
 
 
 @pytest.mark.asyncio
-async def test_of_a_call_that_is_over_telnyx_does_not_tell_how_it_ended(stage: Stage) -> None:
+async def test_of_a_call_that_is_over_telnyx_does_not_tell_how_it_ended(stage: TelnyxStage) -> None:
     order = stage.call("+14155550101")
     call_id = await stage.carrier.place(order)
     await stage.end(order)
@@ -418,8 +309,6 @@ async def test_of_a_call_that_is_over_telnyx_does_not_tell_how_it_ended(stage: S
 
 
 # --- settings -------------------------------------------------------------------------------------
-
-ACCOUNT = {"api_key": API_KEY, "connection_id": CONNECTION, "webhook_public_key": PUBLIC_KEY}
 
 
 @pytest.mark.parametrize(
@@ -446,13 +335,6 @@ def test_an_account_that_lacks_something_is_kept_and_places_nothing(missing: str
     assert account.limits().cps == 1.0
     with pytest.raises(Invalid, match=missing):
         account.checked()
-
-
-@pytest.mark.parametrize("public_url", [None, "http://calls.example.org"])
-def test_without_an_address_that_telnyx_reaches_nothing_is_placed(public_url: str | None, tmp_path: Path) -> None:
-    callbacks = None if public_url is None else Callbacks(public_url, "127.0.0.1")
-    with pytest.raises(Invalid, match="calls through Telnyx need DIALPLANE_PUBLIC_URL"):
-        build_carrier("telnyx", ACCOUNT, RealClock(), tmp_path, 1, LocalFiles(tmp_path), callbacks)
 
 
 def test_the_example_is_understood() -> None:

@@ -1,99 +1,16 @@
-"""Sound over Telnyx's media stream: an agent is heard, hears, is interrupted, is recorded, hands over."""
+"""Sound over Telnyx's media stream, where it is another than Twilio's."""
 
 from __future__ import annotations
 
 import base64
-import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from callees import needs_programs, speech
-from recordings import loudness, sides
-from telnyx_cloud import Telnyx, telnyx_cloud
-from test_telnyx import Stage
-from test_twilio import until
 
 from dialplane.carriers.stream import HELD_BACK, StreamAudio
-from dialplane.core.disposition import Disposition
-from dialplane.ports import HungUp
 from dialplane.voice.outgoing import FRAME_BYTES
 from dialplane.voice.ulaw import from_ulaw, to_ulaw
 
-pytestmark = [needs_programs, pytest.mark.asyncio]
-
-
-@pytest_asyncio.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with telnyx_cloud() as telnyx:
-        made = Stage(telnyx, tmp_path)
-        yield made
-        await made.close()
-
-
-@pytest.fixture
-def telnyx(stage: Stage) -> Telnyx:
-    return stage.cloud
-
-
-async def test_an_agent_is_heard_hears_and_both_are_recorded(stage: Stage, telnyx: Telnyx) -> None:
-    telnyx.says, telnyx.latency = speech("yes"), 0.3
-    order, line = await stage.answered()
-
-    await line.say("Can you come tomorrow?")
-    heard = await line.hear(("yes", "no"))
-    await line.say("Goodbye.")
-    await line.hang_up()
-    end = await stage.end(order)
-
-    assert heard is not None and "yes" in heard[0]
-    assert (end.disposition, end.cause) == (Disposition.ANSWERED, "hung up by us")
-    agent, person = sides(stage.folder / end.recording)
-    assert loudness(agent) > 500 and loudness(person) > 500
-    spoken = stage.carrier._talk._voice.speaker.spoken
-    whole = sum([len(await spoken(text)) // 2 for text in ("Can you come tomorrow?", "Goodbye.")])
-    assert len(stage.placed().heard) >= whole, "its last word was waited for"
-
-
-async def test_a_key_interrupts_and_is_the_answer(stage: Stage, telnyx: Telnyx) -> None:
-    telnyx.presses = "7"
-    order, line = await stage.answered()
-    began = time.monotonic()
-
-    await line.say("This is a very long text, which nobody wants to hear to its end, and nobody has to do so.")
-    heard = await line.hear()
-
-    assert time.monotonic() - began < 3
-    assert heard is not None and heard[0] == "7"
-    await until(lambda: stage.placed().cleared == 1, what="what Telnyx still had to be thrown away")
-    await line.hang_up()
-    await stage.end(order)
-
-
-async def test_a_call_is_handed_over_once_and_is_over_for_us(stage: Stage) -> None:
-    order, line = await stage.answered()
-
-    assert await line.transfer("+14155550199")
-
-    end = await stage.end(order)
-    assert (end.disposition, end.cause) == (Disposition.ANSWERED, "transferred to another number")
-    ((action, asked),) = stage.placed().commands.values()
-    assert (action, asked["to"], asked["from"]) == ("transfer", "+14155550199", "+14155550000")
-    with pytest.raises(HungUp):
-        await line.say("Still there?")
-
-
-async def test_a_call_that_cannot_be_handed_over_goes_on(stage: Stage, telnyx: Telnyx) -> None:
-    order, line = await stage.answered()
-    telnyx.revoked = True
-
-    assert not await line.transfer("+14155550199")
-
-    telnyx.revoked = False
-    await line.say("We will call you back.")
-    await line.hang_up()
-    assert (await stage.end(order)).disposition is Disposition.ANSWERED
+pytestmark = pytest.mark.asyncio
 
 
 async def test_sound_that_comes_in_disorder_is_heard_in_order() -> None:
