@@ -143,7 +143,7 @@ class Clinic:
         self._ask("POST", f"/campaign/{self.later}/schedule", {"starts_at": at.isoformat()})
         self.draft = self.campaign("Blood pressure follow-up", 180, self.reminder, self.carrier, lines=25)
         self.paused = self.campaign("Overdue check-ups", 150, self.reminder, self.carrier, lines=15)
-        self.live = self.campaign("Appointment reminders, December", 900, self.reminder, self.carrier, lines=60)
+        self.live = self.campaign("Appointment reminders, December", 1300, self.reminder, self.carrier, lines=60)
         for campaign in (self.live, self.paused, self.past, self.over):
             self._ask("POST", f"/campaign/{campaign}/start")
         self.began = time.monotonic()

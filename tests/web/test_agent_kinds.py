@@ -65,3 +65,12 @@ async def test_voice_services_are_set_and_taken_away_on_their_page(site: Site) -
     assert await app.voice.get() == before
     await site.http.post("/settings/voice/clear", headers=session)
     assert await app.voice.get() is None
+
+
+async def test_a_kind_that_there_is_not_is_refused_with_those_that_there_are(site: Site) -> None:
+    session = await visitor(site)
+    refused = await site.http.post(
+        "/agents/new", data={"name": "Typo", "definition": "kind: pipline\nprompt: Be brief."}, headers=session
+    )
+    assert refused.status_code == 400
+    assert "must be one of scripted, pipeline, websocket, sip, not 'pipline'" in html.unescape(refused.text)
