@@ -197,8 +197,9 @@ def read_agent(definition: Mapping[str, Any], voice: Services | None = None) -> 
             fields=described.fields,
             warnings=described.ignored,
         )
-    if "kind" in definition:
-        raise Invalid(f"agent, kind: must be one of {', '.join(HOSTED)}, not {kind!r}; a script has none")
+    if "kind" in definition and kind != SCRIPTED:
+        raise Invalid(f"agent, kind: must be one of {', '.join((SCRIPTED, *HOSTED))}, not {kind!r}")
+    definition = {name: value for name, value in definition.items() if name != "kind"}  # as all scripts are kept
     agent = ScriptedAgent.from_definition(definition)
     sounds = sounds_of(definition)
     return Reading(

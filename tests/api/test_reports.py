@@ -151,6 +151,18 @@ async def test_cells_that_a_spreadsheet_would_run_are_defused_and_numbers_stay_p
     assert (row["good_time"], row["Summary"]) == ("'+1+1", "'=2")
 
 
+async def test_an_agents_own_word_for_a_call_and_its_summary_have_columns_where_they_are_fields(site: Site) -> None:
+    asks = {"name": "a", "steps": [{"say": "So?", "gather": "label"}, {"say": "Well?", "gather": "summary"}]}
+    campaign = await completed(site, [BUSY, ANSWERED], agent=asks, retry=ONCE)
+    await write(site, "UPDATE attempt SET gathered = NULL, label = 'booked', summary = 'On Tuesday.'")
+    await write(site, """UPDATE attempt SET gathered = '{"label": "no"}' WHERE to_number = $1""", BUSY)
+
+    rows = await report(site, f"/campaign/{campaign}/report", format="dialplane")
+
+    told = {row["to_number"]: (row["label"], row["summary"]) for row in rows}
+    assert told == {BUSY: ("no", "On Tuesday."), ANSWERED: ("booked", "On Tuesday.")}
+
+
 async def test_what_earlier_versions_of_the_agent_gathered_keeps_its_column(site: Site) -> None:
     one = {"name": "a", "steps": [{"say": "One?", "gather": "one"}]}
     campaign = await completed(site, [BUSY_ONCE], agent=one, retry=AT_ONCE)

@@ -33,6 +33,15 @@ def test_the_simulated_carrier_says_the_text_of_a_sound(cli: Cli, fast: list[str
     assert "agent: Ding." in (cli.folder / "report.csv").read_text()
 
 
+def test_a_script_may_say_that_it_is_one(cli: Cli) -> None:
+    file = cli.file("agent.yaml", "kind: scripted\ngreeting: Good day.\n")
+
+    done = cli("run", cli.contacts(ANSWERED), "--agent", file, "--fast", "--json")
+
+    assert done.code == 0, done.err
+    assert "agent: Good day." in (cli.folder / "report.csv").read_text()
+
+
 def test_a_sound_that_cannot_be_played_is_named_with_its_step_before_anything_is_made(cli: Cli) -> None:
     before = cli.campaigns()
     (cli.folder / "text.wav").write_text("Ding.")

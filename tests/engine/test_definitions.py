@@ -47,3 +47,12 @@ def test_a_fault_is_told_with_its_place(text: str, told: str) -> None:
     with pytest.raises(Invalid) as fault:
         read_definition(text, "the agent")
     assert str(fault.value).startswith(told)
+
+
+def test_a_text_of_several_lines_is_written_as_such_and_read_as_it_was() -> None:
+    prompt = "You call {{first_name}}.\nBe brief.\n"
+
+    text = write_definition({"prompt": prompt, "greeting": "Hello"})
+
+    assert text == "prompt: |\n  You call {{first_name}}.\n  Be brief.\ngreeting: Hello\n"
+    assert read_definition(text, "it")["prompt"] == prompt

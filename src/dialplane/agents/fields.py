@@ -24,7 +24,8 @@ Reader = Callable[[object, str], Any]
 
 
 def complaint(field: str, fix: str) -> Invalid:
-    return Invalid(f"agent, {field}: {fix}")
+    """field: "" for the definition as a whole."""
+    return Invalid(f"agent, {field}: {fix}" if field else f"agent: {fix}")
 
 
 # --- several at once ---------------------------------------------------------------------------------------------
@@ -58,7 +59,7 @@ def known_are(known: Collection[str]) -> str:
 def read(value: object, field: str, readers: Mapping[str, Reader]) -> dict[str, Any]:
     """By the reader of each key, those that are given."""
     prefix = f"{field}." if field else ""
-    given = mapping(value, field or "it", tuple(readers))
+    given = mapping(value, field, tuple(readers))
     return {key: readers[key](each, f"{prefix}{key}") for key, each in given.items()}
 
 
@@ -155,15 +156,23 @@ def phone_number(value: object, field: str) -> str:
     return value
 
 
-def url(value: object, field: str) -> str:
-    """Of HTTP. It may have a secret in it, which no complaint repeats."""
-    try:
-        parts = urlsplit(value) if isinstance(value, str) else None
-    except ValueError:
-        parts = None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise complaint(field, "must look like https://example.com/path")
-    return str(value)
+def address(*schemes: str) -> Reader:
+    """A URL with one of these schemes. It may have a secret in it, which no complaint repeats."""
+
+    def read_address(value: object, field: str) -> str:
+        try:
+            parts = urlsplit(value) if isinstance(value, str) else None
+        except ValueError:
+            parts = None
+        if parts is None or parts.scheme not in schemes or not parts.hostname:
+            raise complaint(field, f"must look like {schemes[0]}://example.com/path")
+        return str(value)
+
+    return read_address
+
+
+url = address("https", "http")
+server_address = address("https", "http", "wss", "ws")
 
 
 def value_name(value: object, field: str) -> str:

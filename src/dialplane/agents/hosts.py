@@ -39,6 +39,10 @@ class _Talk:
     result: asyncio.Future[Mapping[str, Any]]
     transcript: list[Utterance] = field(default_factory=list)
 
+    def in_order(self) -> tuple[Utterance, ...]:
+        """An agent tells of what it says once that has been heard, and of what it hears once it is understood."""
+        return tuple(sorted(self.transcript, key=lambda said: said.at_seconds))
+
 
 class Hosts:
     """As many processes as the conversations need, each started when there is no room in the others."""
@@ -87,9 +91,9 @@ class Hosts:
                 told = await (self._loaded(kind) or await self._pick()).hold(talk, facts)
         except (TimeoutError, HostFailed) as failure:
             why = failure if isinstance(failure, HostFailed) else TimeoutError("the agent did not come to an end")
-            raise TalkBroken(why, Conversation(transcript=tuple(talk.transcript))) from failure
+            raise TalkBroken(why, Conversation(transcript=talk.in_order())) from failure
         conversation = Conversation(
-            transcript=tuple(talk.transcript),
+            transcript=talk.in_order(),
             gathered=told["gathered"],
             opted_out=told["opted_out"],
             summary=told["summary"],

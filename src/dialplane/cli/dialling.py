@@ -265,7 +265,8 @@ async def _why_stopped(app: App, campaign_id: int, *, interrupted: int, stalled:
     if campaign.state is CampaignState.CANCELLED:
         return f"campaign {campaign_id} was cancelled"
     reason = stalled or ("" if interrupted else campaign.state_reason)
-    return f"campaign {campaign_id} is {campaign.state}{': ' + reason if reason else ''}; {_go_on(campaign_id)}"
+    mended = "once that is mended, " if campaign.state is CampaignState.FAILED else ""
+    return f"campaign {campaign_id} is {campaign.state}{': ' + reason if reason else ''}; {mended}{_go_on(campaign_id)}"
 
 
 def _go_on(campaign_id: int) -> str:

@@ -20,6 +20,7 @@ from dialplane.agents.fields import (
     number,
     one_of,
     seconds,
+    server_address,
     template,
     text,
     value_name,
@@ -37,6 +38,7 @@ OFFLINE: Mapping[str, frozenset[str]] = {
 }
 TYPES: Final = ("string", "number", "integer", "boolean", "array", "object")
 TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+LABEL, SUMMARY = "label", "summary"  # columns of the report, where it asks for a disposition and a summary
 END_CALL, TRANSFER, OPT_OUT = "end_call", "transfer", "opt_out"
 
 
@@ -134,10 +136,14 @@ class Pipeline:
 
 def read(definition: Mapping[str, Any]) -> Described:
     pipeline = read_pipeline(definition)
+    found = {LABEL: pipeline.disposition, SUMMARY: pipeline.summary}
     return Described(
         kept=definition,
         variables=columns((pipeline.prompt, pipeline.greeting)),
-        fields=tuple(pipeline.fields),
+        fields=(
+            *pipeline.fields,
+            *(name for name, is_asked in found.items() if is_asked and name not in pipeline.fields),
+        ),
     )
 
 
@@ -169,6 +175,8 @@ def _service(kind: str) -> reading.Reader:
             near = get_close_matches(name, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else reading.known_are(sorted(known))
             raise complaint(f"{place}.service", f"there is no {kind} service {name!r}; {hint}")
+        if "base_url" in given:
+            server_address(given["base_url"], f"{place}.base_url")
         timeout = seconds(0.5, 60)(given.pop("timeout_seconds", 10), f"{place}.timeout_seconds")
         return Service(service=name, timeout_seconds=timeout, options=given)
 

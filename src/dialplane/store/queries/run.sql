@@ -142,7 +142,8 @@ SELECT c.id AS contact_id, c.external_id, c.to_number, a.from_number, array_to_s
        a.recording,
        ARRAY(SELECT c.variables ->> n.name FROM unnest(:variables::text[]) WITH ORDINALITY AS n (name, place)
              ORDER BY n.place) AS variables,
-       ARRAY(SELECT a.gathered ->> n.name FROM unnest(:fields::text[]) WITH ORDINALITY AS n (name, place)
+       ARRAY(SELECT coalesce(a.gathered ->> n.name, CASE n.name WHEN 'summary' THEN a.summary WHEN 'label' THEN a.label END)
+             FROM unnest(:fields::text[]) WITH ORDINALITY AS n (name, place)
              ORDER BY n.place) AS gathered
 FROM (SELECT * FROM contact WHERE organization_id = :organization_id AND campaign_id = :campaign_id AND id > :after
       ORDER BY id LIMIT :limit) AS c
@@ -160,7 +161,8 @@ SELECT a.id, a.uuid, a.campaign_id, a.agent_id, v.id AS agent_version_id, a.crea
        coalesce(a.summary, a.gathered ->> 'summary') AS summary,
        ARRAY(SELECT c.variables ->> n.name FROM unnest(:variables::text[]) WITH ORDINALITY AS n (name, place)
              ORDER BY n.place) AS variables,
-       ARRAY(SELECT a.gathered ->> n.name FROM unnest(:fields::text[]) WITH ORDINALITY AS n (name, place)
+       ARRAY(SELECT coalesce(a.gathered ->> n.name, CASE n.name WHEN 'summary' THEN a.summary WHEN 'label' THEN a.label END)
+             FROM unnest(:fields::text[]) WITH ORDINALITY AS n (name, place)
              ORDER BY n.place) AS gathered
 FROM (SELECT * FROM attempt WHERE organization_id = :organization_id AND campaign_id = :campaign_id
         AND id < coalesce(:before::bigint, 9223372036854775807) AND ended_at IS NOT NULL
@@ -183,7 +185,8 @@ SELECT a.id, a.uuid, a.campaign_id, a.agent_id, v.id AS agent_version_id, g.name
        coalesce(a.summary, a.gathered ->> 'summary') AS summary,
        ARRAY(SELECT c.variables ->> n.name FROM unnest(:variables::text[]) WITH ORDINALITY AS n (name, place)
              ORDER BY n.place) AS variables,
-       ARRAY(SELECT a.gathered ->> n.name FROM unnest(:fields::text[]) WITH ORDINALITY AS n (name, place)
+       ARRAY(SELECT coalesce(a.gathered ->> n.name, CASE n.name WHEN 'summary' THEN a.summary WHEN 'label' THEN a.label END)
+             FROM unnest(:fields::text[]) WITH ORDINALITY AS n (name, place)
              ORDER BY n.place) AS gathered
 FROM (SELECT * FROM (
           SELECT *, floor(coalesce(extract(epoch FROM ended_at - answered_at)::double precision, 0) + 0.5) AS seconds
