@@ -21,7 +21,7 @@ CLIENTS := vapi-3 vapi-1 dialnexa sippy
 # Where it is set, each of the hundreds of commands that tests run compiles the whole package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup run serve test nightly lint bench pictures
+.PHONY: setup run serve test installed nightly lint bench pictures
 
 setup: $(VENV)/.core
 
@@ -35,13 +35,16 @@ endif
 serve: setup
 	exec $(BIN)/dialplane serve --port $(PORT)
 
-test: $(VENV)/.test $(CLIENTS:%=$(VENV)/clients/%/.made)
+test: installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest $(SIDE_BY_SIDE) -n 2 tests/chaos
-	$(BIN)/pytest $(SIDE_BY_SIDE) -n 5 --ignore tests/chaos
+	$(BIN)/pytest $(SIDE_BY_SIDE) -n 4 --ignore tests/chaos
+
+# All that tests need, side by side where make gets --jobs.
+installed: $(VENV)/.test $(CLIENTS:%=$(VENV)/clients/%/.made)
 
 # Seed by seed, and not file by file as above: all processes have work until the end.
 nightly: $(VENV)/.test
@@ -74,7 +77,7 @@ $(VENV)/.test: $(VENV)/.core
 # environment of its own, for they want other libraries than the server has. Those that cannot be downloaded are skipped
 # by name.
 vpath %.txt tests/api/clients tests/sip
-$(VENV)/clients/%/.made: %.txt | $(VENV)/.test
+$(VENV)/clients/%/.made: %.txt | $(VENV)/.core
 	rm -rf $(@D)
 	$(BIN)/python -m venv $(@D)
 	if $(@D)/bin/pip install --quiet --disable-pip-version-check -r $<; then touch $@; \

@@ -267,13 +267,15 @@ def one_call(scene: Scene) -> None:
     assert len(scene.placed()) == 1, f"one contact who answers is called once, not {len(scene.placed())} times"
 
 
-BEFORE_THE_GUARD, BEHIND_IT = 0, 1  # the carrier is asked for twice: what a call needs is there before the guard
+# The carrier is asked for three times: what a call needs is there before the guard.
+BEFORE_THE_GUARD, BEHIND_IT, AT_LAST = 0, 1, 2
 
 
 @pytest.mark.asyncio
-async def test_frozen_past_its_hour_it_does_not_send(open_scene: OpenScene) -> None:
+@pytest.mark.parametrize("steps", [BEHIND_IT, AT_LAST])
+async def test_frozen_past_its_hour_it_does_not_send(open_scene: OpenScene, steps: int) -> None:
     scene, frozen, _ = await open_scene()
-    frozen.clock.to_carrier.freeze(after=BEHIND_IT)
+    frozen.clock.to_carrier.freeze(after=steps)
     scene.work(frozen)
     await scene.until_reached(frozen.clock.to_carrier)
     (intent,) = await scene.rows()
@@ -288,7 +290,7 @@ async def test_frozen_past_its_hour_it_does_not_send(open_scene: OpenScene) -> N
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("steps", [BEFORE_THE_GUARD, BEHIND_IT])
+@pytest.mark.parametrize("steps", [BEFORE_THE_GUARD, BEHIND_IT, AT_LAST])
 async def test_what_another_worker_has_sent_meanwhile_is_left_alone(open_scene: OpenScene, steps: int) -> None:
     scene, frozen, other = await open_scene()
     frozen.clock.to_carrier.freeze(after=steps)

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -129,6 +130,8 @@ class Orders:
     async def _start(self, call: Call, send_at: datetime) -> None:
         """Place one guarded order, no closer to the start before it than the paces allow."""
         order = call.order
+        with suppress(Invalid, NotFound):  # which `Calls` tells
+            await self._calls.load(order)  # once more, so that it holds up no start whose instant has come
         while (earliest := self._earliest(order, send_at)) > self._clock.now():
             await self._clock.sleep_until(earliest)  # and meanwhile another batch may have started a call
         for scope in order.spacing:

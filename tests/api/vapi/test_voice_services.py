@@ -194,7 +194,7 @@ async def test_an_assistant_talks_with_voice_services_where_there_are_any(site: 
         "backgroundSound is kept and has no effect",
     ]
     talks: Any = await app.agents.get(app.organization_id, agent_id, 1)
-    assert talks.variables() == {"name"} and talks.fields() == ("comes",)
+    assert talks.variables() == {"name"} and talks.fields() == ("comes", "summary")
     pipeline = talks.voiced.pipeline
     assert pipeline["llm"] == {"service": "openai", "model": "gpt-4o", "temperature": 0.3, "api_key": KEY}
     assert pipeline["tts"] == SERVICES["tts"]
